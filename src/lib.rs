@@ -1,0 +1,31 @@
+//! FIDO2 cross-device transport ("hybrid"): a laptop shows a QR, a phone near it answers.
+//!
+//! ```text
+//!  cli ──> client (laptop) ─────────┐
+//!   │                               ├──> hybrid, ctap        pure: no IO, clock, randomness
+//!   ├────> authenticator (phone) ───┤
+//!   │                               └──> ble, channel        radio and message pipes
+//!   └────> relay (tunnel service) ─────> hybrid::tunnel      URL grammar only
+//! ```
+//!
+//! Without default features only [`hybrid`], [`ctap`], [`cbor`] and [`secret`] are built: the
+//! protocol for others to embed, driven by feeding inputs and draining outputs. The roles are thin
+//! drivers around it, the command line is thinner still. `ARCHITECTURE.md` has the rules.
+
+pub mod cbor;
+pub mod ctap;
+pub mod hybrid;
+pub mod secret;
+
+#[cfg(feature = "authenticator")]
+pub mod authenticator;
+#[cfg(feature = "io")]
+pub mod ble;
+#[cfg(feature = "io")]
+pub mod channel;
+#[cfg(feature = "cli")]
+pub mod cli;
+#[cfg(feature = "client")]
+pub mod client;
+#[cfg(feature = "relay")]
+pub mod relay;

@@ -1,0 +1,3 @@
+//! The `cabled` binary: parse, run, turn the error into an exit status.
+
+fn main() {}

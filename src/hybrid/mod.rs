@@ -1,1 +1,3 @@
 //! The hybrid protocol: pure.
+
+pub mod tunnel;

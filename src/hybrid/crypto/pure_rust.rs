@@ -20,7 +20,7 @@ impl Agreement {
     pub(super) fn agree(&self, peer: &[u8]) -> Option<Secret<32>> {
         let peer = p256::PublicKey::from_sec1_bytes(peer).ok()?;
         let x = p256::ecdh::diffie_hellman(self.0.to_nonzero_scalar(), peer.as_affine());
-        Secret::try_from(x.raw_secret_bytes().as_slice()).ok()
+        Secret::try_from(&x.raw_secret_bytes()[..]).ok()
     }
 }
 

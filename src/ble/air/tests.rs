@@ -1,5 +1,5 @@
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -104,13 +104,13 @@ async fn files_links_and_foreign_folders_are_refused() {
         let problem = FolderProblem::NotAFolder;
         assert!(matches!(result, Err(Error::UnsafeFolder { problem: p, .. }) if p == problem));
     }
-    // Whoever runs this, either is not ours: root's folder, or one given away by root.
-    let (foreign, ours) = (dir.path().join("foreign"), fs::metadata(dir.path()).unwrap());
+    // Root can give a folder away; for everybody else root's own folders are foreign.
+    let foreign = dir.path().join("foreign");
     fs::create_dir(&foreign).unwrap();
-    let given_away = std::os::unix::fs::chown(&foreign, Some(65_534), None).is_ok();
+    let ours = fs::metadata(&foreign).unwrap().uid();
+    let given_away = chown(&foreign, Some(ours + 1), None).is_ok();
     let foreign = if given_away { foreign.as_path() } else { Path::new("/usr") };
-    let owner = std::os::unix::fs::MetadataExt::uid(&fs::metadata(foreign).unwrap());
-    assert_ne!(owner, std::os::unix::fs::MetadataExt::uid(&ours));
+    assert_ne!(fs::metadata(foreign).unwrap().uid(), ours);
     let result = AirRadio::new(foreign, Conditions::default());
     let problem = FolderProblem::ForeignOwner;
     assert!(matches!(result, Err(Error::UnsafeFolder { problem: p, .. }) if p == problem));

@@ -1,1 +1,4 @@
 //! Command line.
+
+pub mod image;
+pub mod qr;

@@ -2,3 +2,4 @@
 
 pub mod image;
 pub mod qr;
+pub mod relying_party;

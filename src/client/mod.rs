@@ -1,1 +1,3 @@
 //! Role: laptop.
+
+pub mod webauthn;

@@ -1,1 +1,109 @@
-//! CTAP2 messages: pure codec.
+//! CTAP2 messages, both directions of each: a pure codec.
+//!
+//! A message is a [`Command`] byte and a CBOR map, a response a [`Status`] byte and a CBOR map.
+//! Requests come from a laptop nobody vouches for and are decoded strictly, failing with the
+//! status to answer; responses come from deployed phones, some of which are not canonical, and are
+//! decoded leniently, failing with an [`Error`]. Whatever is signed (authenticator data) stays the
+//! bytes that came. Depends on [`crate::cbor`] only.
+//!
+//! | file | CTAP 2.2 section |
+//! |---|---|
+//! | `make_credential`, `get_assertion`, `get_info` | 6.1, 6.2 with 6.3, 6.4 |
+//! | `authenticator_data`, `cose` | WebAuthn 6.1, RFC 9053 |
+//! | `entities` | 6.1, parameters shared by requests |
+//! | `command`, `status` | 8.1, 8.2 |
+
+mod authenticator_data;
+mod command;
+mod cose;
+mod entities;
+mod get_assertion;
+mod get_info;
+mod make_credential;
+mod read;
+mod status;
+
+pub use authenticator_data::{AttestedCredential, AuthenticatorData, Flags};
+pub use command::{Command, respond, split_response};
+pub use cose::{CosePublicKey, ES256, Es256PublicKey};
+pub use entities::{
+    CredentialDescriptor, CredentialParameters, Options, PUBLIC_KEY, RpEntity, UserEntity,
+};
+pub use get_assertion::{GetAssertionRequest, GetAssertionResponse};
+pub use get_info::GetInfo;
+pub use make_credential::{MakeCredentialRequest, MakeCredentialResponse};
+pub use status::Status;
+
+use crate::cbor;
+
+/// Entries that any list of a message may have.
+pub const MAX_LIST: usize = 256;
+/// Bytes of a credential id; the limit that WebAuthn gives.
+pub const MAX_CREDENTIAL_ID: usize = 1023;
+/// Bytes of a user id; the limit that WebAuthn gives. At least one byte is needed.
+pub const MAX_USER_ID: usize = 64;
+/// Bytes of an rp id: more than any domain name has.
+pub const MAX_RP_ID: usize = 255;
+/// Bytes of a name shown to people, and of identifiers such as a credential type.
+pub const MAX_TEXT: usize = 4096;
+/// Bytes of a whole message, either direction: the limit of deployed clients.
+pub const MAX_MESSAGE: usize = 1 << 20;
+
+/// Why bytes are not the CTAP2 item they should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is not even a status byte.
+    #[error("the CTAP message is empty")]
+    Empty,
+    /// The message is longer than [`MAX_MESSAGE`].
+    #[error("the CTAP message is longer than {MAX_MESSAGE} bytes")]
+    MessageTooLong,
+    /// Not CBOR, or not in the form asked for.
+    #[error("the CTAP message is not valid CBOR")]
+    Cbor(#[from] cbor::Error),
+    /// A member has another CBOR type than it should.
+    #[error("{field} has the wrong type")]
+    WrongType {
+        /// The member's name in the specification.
+        field: &'static str,
+    },
+    /// A member that is required is not there.
+    #[error("{field} is missing")]
+    Missing {
+        /// The member's name in the specification.
+        field: &'static str,
+    },
+    /// A member of fixed size, or one that may not be empty, has another size.
+    #[error("{field} has the wrong length")]
+    WrongLength {
+        /// The member's name in the specification.
+        field: &'static str,
+    },
+    /// A member is longer than this crate takes.
+    #[error("{field} is too long")]
+    TooLong {
+        /// The member's name in the specification.
+        field: &'static str,
+    },
+    /// Authenticator data is cut short, or bytes follow it.
+    #[error("authenticator data does not have the length that it announces")]
+    AuthenticatorData,
+}
+
+impl From<Error> for Status {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Empty | Error::WrongLength { .. } => Self::INVALID_LENGTH,
+            Error::MessageTooLong => Self::REQUEST_TOO_LARGE,
+            Error::Cbor(_) => Self::INVALID_CBOR,
+            Error::WrongType { .. } => Self::CBOR_UNEXPECTED_TYPE,
+            Error::Missing { .. } => Self::MISSING_PARAMETER,
+            Error::TooLong { .. } => Self::LIMIT_EXCEEDED,
+            Error::AuthenticatorData => Self::INVALID_PARAMETER,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,173 @@
+//! Finds a `FIDO:/` QR code in a picture: a photo, a screenshot, a file from `--qr png:`.
+//!
+//! Pictures come from anywhere, so sizes are bounded before anything is decoded, and what a code
+//! says is given to nobody unless it is a `FIDO:/` text. Depends on nothing else of this crate.
+
+use std::fs::File;
+use std::io::{self, Cursor, Read};
+use std::path::Path;
+
+use image::{DynamicImage, GrayImage, ImageReader, Limits, imageops};
+use rxing::common::HybridBinarizer;
+use rxing::multi::MultipleBarcodeReader;
+use rxing::multi::qrcode::QRCodeMultiReader;
+use rxing::qrcode::{QRCodeReader, cpp_port::QrReader};
+use rxing::{BinaryBitmap, DecodeHints, Luma8LuminanceSource, Reader};
+
+/// Bytes of a file that is read at all.
+pub const MAX_FILE: u64 = 100 << 20;
+/// Pixels of a picture that is decoded.
+pub const MAX_PIXELS: u64 = 64 << 20;
+/// Longer sides than this are halved until they fit, as a third try: noise and dots melt together.
+const SMALL: u32 = 1200;
+/// Shorter sides than this are doubled, as a last try: modules get more than a pixel or two.
+const LARGE: u32 = 600;
+/// What a text must begin with, in whatever case.
+const SCHEME: &str = "FIDO:/";
+
+/// Why no `FIDO:/` text came out of a picture.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImageError {
+    /// The file cannot be read.
+    #[error("cannot read the picture")]
+    Read(#[from] io::Error),
+    /// The file is too large to be a screenshot.
+    #[error("the picture's file is larger than {} MB", MAX_FILE >> 20)]
+    FileTooLarge,
+    /// The picture is too large to be a screenshot.
+    #[error("the picture has more than {} megapixels", MAX_PIXELS >> 20)]
+    TooManyPixels,
+    /// Not a picture, or one of a format that is not built in, or a broken one.
+    #[error("the file is not a PNG, JPEG, WebP, BMP or PNM picture that can be read")]
+    NotAPicture(#[source] image::ImageError),
+    /// No QR code was found.
+    #[error("no QR code was found in the picture")]
+    NoQrCode,
+    /// QR codes were found, but of something else.
+    #[error("the QR code in the picture is not for passkeys, it does not begin with FIDO:/")]
+    NotFido,
+}
+
+/// Reads the first `FIDO:/` QR code in a picture file.
+///
+/// # Errors
+///
+/// See [`ImageError`].
+pub fn read_file(path: &Path) -> Result<String, ImageError> {
+    let mut bytes = Vec::new();
+    // One byte more than allowed tells a file that is too large, also where its size is a lie.
+    File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(ImageError::FileTooLarge);
+    }
+    read(&bytes)
+}
+
+/// Reads the first `FIDO:/` QR code in the bytes of a picture file.
+///
+/// # Errors
+///
+/// See [`ImageError`].
+pub fn read(bytes: &[u8]) -> Result<String, ImageError> {
+    let picture = decode(bytes)?;
+    let mut found = false;
+    for attempt in ATTEMPTS {
+        let Some(picture) = attempt(&picture) else { continue };
+        for text in texts(picture) {
+            found = true;
+            if is_fido(&text) {
+                return Ok(text);
+            }
+        }
+    }
+    Err(if found { ImageError::NotFido } else { ImageError::NoQrCode })
+}
+
+fn decode(bytes: &[u8]) -> Result<GrayImage, ImageError> {
+    let reader = || -> Result<_, ImageError> {
+        Ok(ImageReader::new(Cursor::new(bytes)).with_guessed_format()?)
+    };
+    let (width, height) = reader()?.into_dimensions().map_err(ImageError::NotAPicture)?;
+    if u64::from(width) * u64::from(height) > MAX_PIXELS {
+        return Err(ImageError::TooManyPixels);
+    }
+    let mut reader = reader()?;
+    let mut limits = Limits::default();
+    // 16 bytes are the widest pixel there is.
+    limits.max_alloc = Some(MAX_PIXELS * 16);
+    reader.limits(limits);
+    Ok(flatten(reader.decode().map_err(ImageError::NotAPicture)?))
+}
+
+/// Gray, on white where the picture is transparent: codes are often saved without a background.
+fn flatten(picture: DynamicImage) -> GrayImage {
+    if !picture.color().has_alpha() {
+        return picture.into_luma8();
+    }
+    let pixels = picture.into_luma_alpha8();
+    GrayImage::from_fn(pixels.width(), pixels.height(), |x, y| {
+        let [luma, alpha] = pixels.get_pixel(x, y).0.map(u16::from);
+        let blended = (luma * alpha + 255 * (255 - alpha)) / 255;
+        image::Luma([u8::try_from(blended).unwrap_or(u8::MAX)])
+    })
+}
+
+/// One way to look at a picture; `None` where it would show nothing new.
+type Attempt = fn(&GrayImage) -> Option<GrayImage>;
+
+const ATTEMPTS: [Attempt; 4] = [as_it_is, inverted, smaller, larger];
+
+fn as_it_is(picture: &GrayImage) -> Option<GrayImage> {
+    Some(picture.clone())
+}
+
+fn inverted(picture: &GrayImage) -> Option<GrayImage> {
+    let mut picture = picture.clone();
+    imageops::invert(&mut picture);
+    Some(picture)
+}
+
+fn smaller(picture: &GrayImage) -> Option<GrayImage> {
+    let (width, height) = picture.dimensions();
+    let factor = width.max(height).div_ceil(SMALL);
+    let resized = || {
+        let (width, height) = ((width / factor).max(1), (height / factor).max(1));
+        imageops::thumbnail(picture, width, height)
+    };
+    (factor > 1).then(resized)
+}
+
+fn larger(picture: &GrayImage) -> Option<GrayImage> {
+    let (width, height) = picture.dimensions();
+    let resized = || {
+        let (width, height) = (width * 3, height * 3);
+        imageops::resize(picture, width, height, imageops::FilterType::CatmullRom)
+    };
+    (width.min(height) < LARGE && width.max(height) < 2 * LARGE).then(resized)
+}
+
+/// The texts of all QR codes that one of three readers finds. They fail on different pictures: the
+/// first is the best at photos and dots, the others at codes that are small or stand together.
+fn texts(picture: GrayImage) -> Vec<String> {
+    let (width, height) = picture.dimensions();
+    let Ok(source) = Luma8LuminanceSource::new(picture.into_raw(), width, height) else {
+        return Vec::new();
+    };
+    let mut bitmap = BinaryBitmap::new(HybridBinarizer::new(source));
+    let hints = DecodeHints { TryHarder: Some(true), ..DecodeHints::default() };
+    let several = [
+        QrReader.decode_multiple_with_hints(&mut bitmap, &hints),
+        QRCodeMultiReader::new().decode_multiple_with_hints(&mut bitmap, &hints),
+    ];
+    let one = QRCodeReader::new().decode_with_hints(&mut bitmap, &hints);
+    let results = several.into_iter().flatten().flatten().chain(one);
+    results.map(|result| result.getText().to_owned()).collect()
+}
+
+fn is_fido(text: &str) -> bool {
+    text.get(..SCHEME.len()).is_some_and(|scheme| scheme.eq_ignore_ascii_case(SCHEME))
+}
+
+#[cfg(test)]
+mod tests;

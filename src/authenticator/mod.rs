@@ -9,11 +9,13 @@
 //! modules, on `ble` and on `channel`; never on another role or on `cli`.
 
 pub mod consent;
+pub mod engine;
 mod mac;
 pub mod passkey;
 pub mod store;
 
 pub use consent::{AccountView, Consent, ConsentRequest, Decision, Verification};
+pub use engine::{Config, Engine, Outcome, Reply, Transport};
 pub use passkey::{CredentialId, Passkey, PasskeyStore, State, Timestamp};
 pub use store::{Locked, Pin, Store};
 

@@ -1,1 +1,23 @@
-//! Role: phone.
+//! Role: the phone. It holds the passkeys, asks its user, and answers the laptop's CTAP2.
+//!
+//! ```text
+//!  driver ──> engine ──> PasskeyStore (trait) <── store   encrypted file
+//!               └──────> Consent (trait)      <── whoever talks to the user
+//! ```
+//!
+//! The engine knows neither how a message came nor who asks the user. May depend on the pure
+//! modules, on `ble` and on `channel`; never on another role or on `cli`.
+
+pub mod consent;
+pub mod engine;
+mod mac;
+pub mod passkey;
+pub mod store;
+
+pub use consent::{AccountView, Consent, ConsentRequest, Decision, Verification};
+pub use engine::{Config, Engine, Outcome, Reply, Transport};
+pub use passkey::{CredentialId, Passkey, PasskeyStore, State, Timestamp};
+pub use store::{Locked, Pin, Store};
+
+/// A source of unpredictable bytes, such as the system's; every key and nonce is drawn from it.
+pub type Random<'a> = &'a mut (dyn rand_core::CryptoRngCore + Send);

@@ -9,13 +9,17 @@
 //! modules, on `ble` and on `channel`; never on another role or on `cli`.
 
 pub mod consent;
+mod driver;
 pub mod engine;
+mod error;
 mod mac;
 pub mod passkey;
 pub mod store;
 
 pub use consent::{AccountView, Consent, ConsentRequest, Decision, Verification};
+pub use driver::{Config as PhoneConfig, Phone, Progress};
 pub use engine::{Config, Engine, Outcome, Reply, Transport};
+pub use error::Error;
 pub use passkey::{CredentialId, Passkey, PasskeyStore, State, Timestamp};
 pub use store::{Locked, Pin, Store};
 

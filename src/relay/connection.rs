@@ -190,26 +190,27 @@ async fn host(visit: Visit, socket: Socket, tunnel: TunnelId, upgrade: Upgrade, 
         Ok(until) => Instant::from_std(until),
         Err(refusal) => return refuse(&visit, socket, status(refusal)).await,
     };
-    let _lease = Lease { shared: shared.clone(), tunnel };
+    let lease = Lease { shared: shared.clone(), tunnel };
     let routing_id = shared.registry().routing_id();
     let Some(socket) = switch(&shared, socket, upgrade, Some(routing_id)).await else { return };
     let mut waiting = Waiting { socket, early: Vec::new(), early_len: 0, meter: shared.meter() };
     match waiting.until_joined(&shared.limits, guest, until, stop.clone()).await {
-        Ok(guest) => carry(&shared, waiting, guest, stop).await,
+        Ok(guest) => carry(&shared, waiting, guest, lease, stop).await,
         Err(cause) => {
+            drop(lease);
             tracing::debug!(?cause, "tunnel ended before a client joined");
             pipe::close_one(waiting.socket, cause).await;
         }
     }
 }
 
-async fn carry(shared: &Shared, waiting: Waiting, guest: Guest, stop: Stop) {
+async fn carry(shared: &Shared, waiting: Waiting, guest: Guest, lease: Lease, stop: Stop) {
     let until = Instant::now() + shared.limits.life;
     let host = End { socket: waiting.socket, meter: waiting.meter };
     // The guest's place stays counted until the tunnel has ended.
     let Guest { socket, _visit } = guest;
     let client = End { socket, meter: shared.meter() };
-    let (cause, meters) = pipe::run(host, client, waiting.early, until, stop).await;
+    let (cause, meters) = pipe::run(host, client, waiting.early, lease, until, stop).await;
     let [up, down] = meters.map(|meter| shared.limits.messages - meter.messages_left);
     tracing::debug!(?cause, up, down, "tunnel ended");
 }

@@ -149,12 +149,14 @@ pub(super) struct End<S> {
 /// Carries messages both ways until the tunnel ends, then closes both sockets.
 ///
 /// Holds one message per direction beyond the sockets' own buffers: the next is read when the last
-/// has been written. `early` goes to the client first. Returns the cause and, for the log only,
-/// the meters of authenticator and client.
+/// has been written. `early` goes to the client first. `held` is dropped when the tunnel has ended,
+/// before the goodbyes, which may take seconds. Returns the cause and, for the log only, the meters
+/// of authenticator and client.
 pub(super) async fn run<S: Bytestream, T: Bytestream>(
     authenticator: End<S>,
     client: End<T>,
     early: Vec<Bytes>,
+    held: impl Sized,
     until: Instant,
     stop: Stop,
 ) -> (Cause, [Meter; 2]) {
@@ -167,6 +169,7 @@ pub(super) async fn run<S: Bytestream, T: Bytestream>(
         let downward = pump(Vec::new(), &mut from_client, &mut to_authenticator, down);
         race(upward, downward, until, stop).await
     };
+    drop(held);
     let authenticator = from_authenticator.reunite(to_authenticator);
     let client = from_client.reunite(to_client);
     // Halves of one socket always reunite.

@@ -31,7 +31,7 @@ async fn tunnel_with(meter: Meter, early: Vec<Bytes>, life: Duration) -> Tunnel 
     let (laptop, client) = end(meter).await;
     let (stopper, stop) = stop::channel();
     let until = Instant::now() + life;
-    let pipe = tokio::spawn(run(authenticator, client, early, until, stop));
+    let pipe = tokio::spawn(run(authenticator, client, early, (), until, stop));
     Tunnel { phone, laptop, stopper, pipe }
 }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use rustls::ClientConfig;
+use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::{Error as WsError, ProtocolError};
@@ -235,6 +236,8 @@ impl WebSocketChannel {
         if self.socket.send(Message::Close(Some(frame))).await.is_ok() {
             while let Some(Ok(_)) = self.socket.next().await {}
         }
+        // The connection ends here, not when the channel happens to be dropped.
+        let _ = self.socket.get_mut().shutdown().await;
     }
 }
 

@@ -22,12 +22,12 @@ pub struct Reply {
 pub enum Outcome {
     /// Nothing that concerns a passkey.
     Answered,
-    /// A passkey was made and saved; call [`Engine::delivered`] once the client has the answer.
+    /// A passkey was made and saved; call [`super::Engine::delivered`] once the client has the answer.
     Saved {
         /// The new passkey.
         credential: CredentialId,
     },
-    /// A passkey signed; call [`Engine::delivered`] once the client has the answer.
+    /// A passkey signed; call [`super::Engine::delivered`] once the client has the answer.
     SignedIn {
         /// The one that signed.
         credential: CredentialId,

@@ -647,6 +647,13 @@ async fn a_chromium_registers_and_signs_in() {
     }
 }
 
+#[test]
+fn a_driver_may_spawn_it() {
+    fn is_send<T: Send>(_: &T) {}
+    let Phone { mut engine, mut rng, .. } = Phone::new();
+    is_send(&engine.handle(&[0x04], Transport::Hybrid, NOW, &mut rng));
+}
+
 #[tokio::test]
 async fn debug_shows_nothing() {
     let mut phone = Phone::new();

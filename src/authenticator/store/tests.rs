@@ -388,3 +388,12 @@ fn an_altered_index_is_noticed_on_opening() {
     fs::write(&path, &bytes).unwrap();
     assert!(matches!(Store::open(dir.path()), Err(Error::Corrupt)));
 }
+
+#[test]
+fn a_try_is_counted_before_the_pin_is_looked_at() {
+    let f = Fixture::new();
+    f.store.db.write(|tables| tables.put_meta(META_WRAP, b"no wrap")).unwrap();
+    assert!(matches!(f.store.verify_pin(&pin("1234"), NOW), Err(Error::Corrupt)));
+    let attempts = Attempts::decode(&f.store.db.meta(META_ATTEMPTS).unwrap()).unwrap();
+    assert_eq!(attempts, Attempts::default().counted(NOW));
+}

@@ -68,7 +68,8 @@ pub enum ConsentRequest {
         account: AccountView,
     },
     /// "No passkey for ... is on this phone." Whatever the answer, the laptop hears just that, but
-    /// not before the user saw it: a laptop cannot silently try out who is known here.
+    /// not before the user saw it: a laptop cannot silently try out who is known here. "Seen" is
+    /// all there is to say, so a front end may answer [`Decision::Declined`] without a PIN.
     NothingFound {
         /// The relying party's domain.
         rp_id: String,

@@ -93,7 +93,7 @@ impl<S: PasskeyStore + Sync, C: Consent + Sync> Engine<S, C> {
     /// Answers one message: command byte and CBOR.
     ///
     /// Waits for the user, at most as long as the configuration says. Dropped while it waits, it
-    /// has changed nothing.
+    /// has changed nothing. Calls of the store block the thread for a few milliseconds each.
     pub async fn handle(
         &mut self,
         message: &[u8],

@@ -7,6 +7,8 @@
 //!
 //! Depends on the pure modules and siblings only. Specification: CTAP 2.2, section 6.1.2.
 
+use zeroize::Zeroizing;
+
 use super::extensions::{self, CRED_PROTECT, Prf};
 use super::{Answer, Engine, Failure, Outcome, attest, no_pin_protocol, valid_rp_id};
 use crate::authenticator::consent::{AccountView, Consent, ConsentRequest, printable};
@@ -174,8 +176,9 @@ impl<S: PasskeyStore + Sync, C: Consent + Sync> Engine<S, C> {
 
 /// A scalar of P-256, drawn until it is in range, which it all but always is at once.
 fn new_private_key(mut rng: Random<'_>) -> Secret<32> {
-    let key = p256::NonZeroScalar::random(&mut rng);
-    Secret::new(key.to_bytes().into())
+    let scalar = Zeroizing::new(p256::NonZeroScalar::random(&mut rng));
+    let bytes = Zeroizing::new(<[u8; 32]>::from(scalar.to_bytes()));
+    Secret::new(*bytes)
 }
 
 /// The text, cut at a character if it is longer than [`MAX_NAME`] bytes.

@@ -2,12 +2,14 @@
 //!
 //! Depends on [`crate::ctap`] and siblings only.
 
+use std::fmt;
+
 use super::Failure;
 use crate::authenticator::{CredentialId, store};
 use crate::ctap::{Status, respond};
 
-/// An answer for the client, and what it means to the phone.
-#[derive(Debug)]
+/// An answer for the client, and what it means to the phone. `Debug` leaves the bytes out, which may
+/// hold `prf` outputs.
 #[must_use]
 pub struct Reply {
     /// Status byte and body.
@@ -22,12 +24,12 @@ pub struct Reply {
 pub enum Outcome {
     /// Nothing that concerns a passkey.
     Answered,
-    /// A passkey was made and saved; call [`Engine::delivered`] once the client has the answer.
+    /// A passkey was made and saved; call [`super::Engine::delivered`] once the client has the answer.
     Saved {
         /// The new passkey.
         credential: CredentialId,
     },
-    /// A passkey signed; call [`Engine::delivered`] once the client has the answer.
+    /// A passkey signed; call [`super::Engine::delivered`] once the client has the answer.
     SignedIn {
         /// The one that signed.
         credential: CredentialId,
@@ -44,6 +46,13 @@ pub enum Outcome {
     Refused(Status),
     /// The store failed; the client got a status that says so.
     StoreFailed(store::Error),
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Reply");
+        out.field("status", &self.status()).field("outcome", &self.outcome).finish_non_exhaustive()
+    }
 }
 
 impl Reply {

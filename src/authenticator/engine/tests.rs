@@ -647,11 +647,25 @@ async fn a_chromium_registers_and_signs_in() {
     }
 }
 
+#[test]
+fn a_driver_may_spawn_it() {
+    fn is_send<T: Send>(_: &T) {}
+    let Phone { mut engine, mut rng, .. } = Phone::new();
+    is_send(&engine.handle(&[0x04], Transport::Hybrid, NOW, &mut rng));
+}
+
 #[tokio::test]
 async fn debug_shows_nothing() {
     let mut phone = Phone::new();
     phone.registered(&make("ann")).await;
-    assert!(!format!("{:?}", phone.engine).contains("ann"));
+    let extensions = prf_input(Value::text_map([("eval", values(1, None))]));
+    let request = GetAssertionRequest { extensions, ..get() };
+    let reply = phone.send(&request.encode(), &[approve(0)]).await;
+    let (_, response) = signed(&phone, &reply);
+    let results = prf_results(response.unsigned_extension_outputs.clone());
+    let output = format!("{:?}", results.get_text("first").unwrap().as_bytes().unwrap());
+    let debug = format!("{:?} {reply:?} {response:?}", phone.engine);
+    assert!(!debug.contains("ann@") && !debug.contains(output.trim_matches(['[', ']'])));
 }
 
 proptest! {

@@ -3,6 +3,7 @@
 //! Depends on redb and the sibling `error` only; knows no keys.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -69,8 +70,7 @@ impl Db {
             tables.put_meta(META_SCHEMA, &SCHEMA.to_be_bytes())?;
             fill(tables)
         })?;
-        // A link, unlike a rename, does not overwrite what another process made meanwhile.
-        fs::hard_link(&unfinished.0, &path)?;
+        place(&unfinished.0, &path)?;
         drop(unfinished);
         File::open(dir)?.sync_all()?;
         Ok(db)
@@ -125,6 +125,15 @@ impl Db {
     }
 }
 
+/// Gives a complete file its name. A link, unlike a rename, does not overwrite what another process
+/// made meanwhile; where the file system has no links, that it was not there a moment ago must do.
+fn place(from: &Path, to: &Path) -> std::io::Result<()> {
+    match fs::hard_link(from, to) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => fs::rename(from, to),
+        placed => placed,
+    }
+}
+
 /// Opens with every checksum verified: a plain open of an altered file may panic inside redb.
 fn builder(file: File) -> Result<Database, Error> {
     let backend = FileBackend::new(file).map_err(database)?;
@@ -149,7 +158,7 @@ impl Unfinished {
         let path = dir.join(format!("{FILE_NAME}.{}.new", std::process::id()));
         // Left by a crashed process that had the same number.
         match fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error.into()),
             _ => Ok(Self(path)),
         }
     }

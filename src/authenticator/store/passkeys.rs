@@ -11,6 +11,9 @@ use super::{MAX_LABEL, Store, record};
 use crate::authenticator::Random;
 use crate::authenticator::passkey::{CredentialId, Passkey, PasskeyStore, State, Timestamp};
 
+/// Bytes of a record: far beyond what the engine makes, for passkeys that come from elsewhere.
+const MAX_RECORD: usize = 64 << 10;
+
 impl Store {
     /// All passkeys, by rp id, then by age.
     ///
@@ -81,14 +84,18 @@ impl Store {
         [self.keys.rp_key(rp_id), *key].concat()
     }
 
-    fn put(
+    pub(super) fn put(
         &self,
         tables: &mut Tables<'_>,
         passkey: &Passkey,
         rng: Random<'_>,
     ) -> Result<(), Error> {
         let key = self.keys.record_key(&passkey.id);
-        let sealed = self.keys.seal(&key, &record::encode(passkey), rng)?;
+        let record = record::encode(passkey);
+        if record.len() > MAX_RECORD {
+            return Err(Error::TooLarge);
+        }
+        let sealed = self.keys.seal(&key, &record, rng)?;
         tables.records.insert(&key[..], &sealed[..]).map_err(database)?;
         let index = self.index_key(&passkey.rp.id, &key);
         tables.by_rp.insert(&index[..], &[][..]).map(drop).map_err(database)

@@ -119,13 +119,17 @@ fn states_and_replacement() {
 }
 
 #[test]
-fn rename_and_delete() {
+fn rename_bounds_and_delete() {
     let mut f = Fixture::new();
     let id = f.add("a.example", "ann", 1).id;
     f.store.rename(&id, Some("work".to_owned()), &mut f.rng).unwrap();
     assert_eq!(f.store.list().unwrap()[0].label.as_deref(), Some("work"));
     let too_long = Some("x".repeat(MAX_LABEL + 1));
     assert!(matches!(f.store.rename(&id, too_long, &mut f.rng), Err(Error::TooLarge)));
+    let mut huge = passkey(&mut f.rng, "a.example", "ann", 1);
+    huge.rp.name = Some("x".repeat(1 << 16));
+    assert!(matches!(f.store.save(&huge, &mut f.rng), Err(Error::TooLarge)));
+    assert_eq!(f.store.list().unwrap().len(), 1);
     f.store.delete(&id).unwrap();
     assert!(matches!(f.store.delete(&id), Err(Error::NoSuchPasskey)));
     assert!(matches!(f.store.mark_used(&id, NOW, &mut f.rng), Err(Error::NoSuchPasskey)));
@@ -367,4 +371,29 @@ fn failures_of_the_file_system_are_told_apart() {
     assert!(matches!(of(ErrorKind::InvalidData), Error::Corrupt));
     assert!(matches!(of(ErrorKind::TimedOut), Error::Io(_)));
     assert!(matches!(database(redb::StorageError::PreviousIo), Error::NeedsReopen));
+}
+
+/// What no seal protects: an index entry that leads nowhere would hide a passkey.
+#[test]
+fn an_altered_index_is_noticed_on_opening() {
+    let mut f = Fixture::new();
+    f.add("a.example", "ann", 1);
+    let entry = f.store.keys.rp_key("a.example");
+    let path = f.file();
+    let dir = f.close();
+    let mut bytes = fs::read(&path).unwrap();
+    let places: Vec<_> = (0..bytes.len() - 32).filter(|i| bytes[*i..i + 32] == entry).collect();
+    assert!(!places.is_empty());
+    places.into_iter().for_each(|at| bytes[at] ^= 1);
+    fs::write(&path, &bytes).unwrap();
+    assert!(matches!(Store::open(dir.path()), Err(Error::Corrupt)));
+}
+
+#[test]
+fn a_try_is_counted_before_the_pin_is_looked_at() {
+    let f = Fixture::new();
+    f.store.db.write(|tables| tables.put_meta(META_WRAP, b"no wrap")).unwrap();
+    assert!(matches!(f.store.verify_pin(&pin("1234"), NOW), Err(Error::Corrupt)));
+    let attempts = Attempts::decode(&f.store.db.meta(META_ATTEMPTS).unwrap()).unwrap();
+    assert_eq!(attempts, Attempts::default().counted(NOW));
 }

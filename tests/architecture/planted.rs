@@ -134,7 +134,7 @@ fn long_files_and_functions_are_found() {
     let files = [("ble/mod.rs", rules::MAX_FILE + 1, "planted")];
     let functions = [("ble/mod.rs", "f", rules::MAX_FUNCTION + 1, "planted")];
     let lax = |source: &Source, _: &[PathUse]| rules::lengths(source, &files, &functions);
-    passed(lax, "ble/mod.rs", &[&format!("{long_file}")]);
+    passed(lax, "ble/mod.rs", &[&long_file]);
     caught(lax, "ble/mod.rs", &[line, &long_file.repeat(2)]);
     let functions_only = |source: &Source, _: &[PathUse]| rules::lengths(source, &[], &functions);
     passed(functions_only, "ble/mod.rs", &[&long_function]);

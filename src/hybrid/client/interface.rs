@@ -125,7 +125,7 @@ pub enum Input<'a> {
     Finish,
     /// The caller gives up.
     Cancel,
-    /// The time of [`Transaction::poll_timeout`] has come.
+    /// The time of [`Transaction::poll_timeout`](super::Transaction::poll_timeout) has come.
     Timeout,
 }
 

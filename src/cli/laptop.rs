@@ -10,18 +10,13 @@ use rand_core::RngCore;
 use serde_json::{Value, json};
 
 use super::args::{Link, read_input};
-use super::failure::{Failure, Status};
+use super::ceremony::Audience;
+use super::failure::Failure;
 use super::qr::QrStyle;
 use super::ui::{Ui, print};
-use super::{advice, system};
-use crate::client::webauthn::{
-    Assertion, CreationOptions, Note, Origin, PendingAssertion, Progress as Accepted, Registration,
-    RequestOptions,
-};
-use crate::client::{Client, Config, Progress, ProgressStream, TransactionHandle};
-use crate::ctap::{Command, GetInfo};
-use crate::hybrid::post_handshake::PostHandshake;
-use crate::hybrid::qr::Hint;
+use super::{advice, ceremony, system};
+use crate::client::webauthn::{Assertion, CreationOptions, Origin, Registration, RequestOptions};
+use crate::client::{Client, Config};
 
 /// Longest options taken, in bytes.
 const MAX_OPTIONS: u64 = 1 << 20;
@@ -104,12 +99,36 @@ impl Ceremony {
         }
     }
 
+    fn terminal(&self, ui: Ui) -> Terminal<'_> {
+        Terminal { ui, qr: &self.qr }
+    }
+
     fn client(&self, timeout: Duration) -> Result<Client, Failure> {
         let mut config = Config::new(self.link.connector());
         config.relay = self.link.relay().cloned();
         config.simulated_with_public = self.link.simulated_with_public;
         config.deadlines.advert = config.deadlines.advert.min(timeout);
         Client::new(self.link.radio()?, config).map_err(|error| advice::client(&error))
+    }
+}
+
+/// Whoever started the command, and where that person wants the code.
+struct Terminal<'a> {
+    ui: Ui,
+    qr: &'a QrStyle,
+}
+
+impl Audience for Terminal<'_> {
+    fn qr(&mut self, text: &str) -> Result<(), Failure> {
+        self.ui.qr(text, self.qr)
+    }
+
+    fn step(&mut self, event: &'static str, words: &str) {
+        self.ui.step(event, words, json!({}));
+    }
+
+    fn note(&mut self, words: &str) {
+        self.ui.note(words);
     }
 }
 
@@ -129,7 +148,8 @@ impl Register {
             Registration::prepare(options, &origin).map_err(|e| advice::webauthn(&e))?;
         let rp_id = registration.rp_id().as_str().to_owned();
         let client = self.ceremony.client(registration.timeout())?;
-        let response = register(ui, &client, &self.ceremony.qr, registration).await?;
+        let response =
+            ceremony::register(&mut self.ceremony.terminal(ui), &client, registration).await?;
         ui.step("registered", "Passkey saved.", json!({ "rpId": rp_id }));
         print(&to_json(&response))
     }
@@ -164,7 +184,8 @@ impl SignIn {
         let rp_id = assertion.rp_id().as_str().to_owned();
         let client = self.ceremony.client(assertion.timeout())?;
         let account = self.account.as_deref();
-        let response = sign_in(ui, &client, &self.ceremony.qr, assertion, account).await?;
+        let audience = &mut self.ceremony.terminal(ui);
+        let response = ceremony::sign_in(audience, &client, assertion, account).await?;
         ui.step("signed-in", "Signed in.", json!({ "rpId": rp_id }));
         print(&to_json(&response))
     }
@@ -180,159 +201,7 @@ impl SignIn {
     }
 }
 
-fn to_json(response: &impl serde::Serialize) -> String {
+pub(super) fn to_json(response: &impl serde::Serialize) -> String {
     // Made of strings, booleans and maps with string keys only, so there is nothing to fail.
     serde_json::to_string(response).unwrap_or_default()
-}
-
-/// A whole registration, from QR to the relying party's answer.
-pub(super) async fn register(
-    ui: Ui,
-    client: &Client,
-    qr: &QrStyle,
-    registration: Registration,
-) -> Result<crate::client::webauthn::RegistrationResponse, Failure> {
-    let timeout = registration.timeout();
-    notes(ui, registration.notes());
-    with_phone(ui, client, qr, Hint::MakeCredential, timeout, async |handle, info| {
-        let known = registration.notes().len();
-        let pending = registration.request(info).map_err(|e| advice::webauthn(&e))?;
-        notes(ui, pending.notes().get(known..).unwrap_or_default());
-        let reply = handle.call(pending.message()).await.map_err(|e| advice::client(&e))?;
-        pending.finish(&reply).map_err(|e| advice::webauthn(&e))
-    })
-    .await
-}
-
-/// A whole sign-in, from QR to the relying party's answer.
-pub(super) async fn sign_in(
-    ui: Ui,
-    client: &Client,
-    qr: &QrStyle,
-    assertion: Assertion,
-    account: Option<&str>,
-) -> Result<crate::client::webauthn::AuthenticationResponse, Failure> {
-    let timeout = assertion.timeout();
-    notes(ui, assertion.notes());
-    with_phone(ui, client, qr, Hint::GetAssertion, timeout, async |handle, info| {
-        let known = assertion.notes().len();
-        let mut pending = assertion.request(info).map_err(|e| advice::webauthn(&e))?;
-        notes(ui, pending.notes().get(known..).unwrap_or_default());
-        let mut message = pending.message();
-        loop {
-            let reply = handle.call(message).await.map_err(|e| advice::client(&e))?;
-            match pending.accept(&reply).map_err(|e| advice::webauthn(&e))? {
-                Accepted::Complete => break,
-                Accepted::More => message = vec![Command::GetNextAssertion as u8],
-            }
-        }
-        let choice = choose(&pending, account)?;
-        pending.finish(choice).map_err(|e| advice::webauthn(&e))
-    })
-    .await
-}
-
-/// The account to use, when the phone left the choice to this side.
-fn choose(pending: &PendingAssertion, wanted: Option<&str>) -> Result<usize, Failure> {
-    let names: Vec<_> = pending.accounts().map(|a| a.name.clone().unwrap_or_default()).collect();
-    let several = |error: String| {
-        let hint = format!("name one with --account: {}", names.join(", "));
-        Failure::new(Status::Usage, error, hint)
-    };
-    match wanted {
-        None if names.len() == 1 => Ok(0),
-        None => Err(several(format!("the phone offers {} accounts", names.len()))),
-        Some(wanted) if names.len() > 1 => names
-            .iter()
-            .position(|name| name == wanted)
-            .ok_or_else(|| several(format!("the phone does not offer the account {wanted}"))),
-        Some(_) => Ok(0),
-    }
-}
-
-fn notes(ui: Ui, notes: &[Note]) {
-    notes.iter().for_each(|note| ui.note(&note.to_string()));
-}
-
-/// Shows the QR, waits for the phone, lets `drive` talk to it, and takes leave of it; within
-/// `timeout`, and until the user presses Ctrl-C.
-async fn with_phone<T>(
-    ui: Ui,
-    client: &Client,
-    qr: &QrStyle,
-    hint: Hint,
-    timeout: Duration,
-    drive: impl AsyncFnOnce(&mut TransactionHandle, &GetInfo) -> Result<T, Failure>,
-) -> Result<T, Failure> {
-    let (mut handle, progress) = client.begin(hint, system::unix_time(), &mut system::random());
-    let text = handle.qr_text().unwrap_or_default().to_owned();
-    let result = tokio::select! {
-        result = talk(&mut handle, drive) => result,
-        failure = tell(ui, progress, &text, qr) => Err(failure),
-        () = system::interrupted() => Err(advice::client(&crate::hybrid::Error::Cancelled.into())),
-        () = tokio::time::sleep(timeout) => Err(too_late(timeout)),
-    };
-    match result {
-        // The answer is here; a phone that is slow to hang up changes nothing about it.
-        Ok(value) => {
-            let _gone_already = handle.finish().await;
-            Ok(value)
-        }
-        Err(failure) => {
-            handle.cancel().await;
-            Err(failure)
-        }
-    }
-}
-
-fn too_late(timeout: Duration) -> Failure {
-    let error = format!("the relying party's time of {} s is over", timeout.as_secs());
-    Failure::new(Status::NotHeard, error, "ask the site for a new request and be quicker")
-}
-
-async fn talk<T>(
-    handle: &mut TransactionHandle,
-    drive: impl AsyncFnOnce(&mut TransactionHandle, &GetInfo) -> Result<T, Failure>,
-) -> Result<T, Failure> {
-    let said = handle.ready().await.map_err(|error| advice::client(&error))?;
-    let info = get_info(&said)?;
-    drive(handle, &info).await
-}
-
-fn get_info(said: &PostHandshake) -> Result<GetInfo, Failure> {
-    let info = said.get_info.as_deref().map(GetInfo::decode);
-    match info {
-        Some(Ok(info)) => Ok(info),
-        Some(Err(_)) => Err(Failure::new(
-            Status::Protocol,
-            "the phone's description of itself makes no sense",
-            "try again; if it stays, the phone's software is to blame",
-        )),
-        None => Err(advice::client(&crate::hybrid::Error::NotOffered.into())),
-    }
-}
-
-/// Tells the user how it goes; ends only with a failure.
-async fn tell(ui: Ui, mut progress: ProgressStream, text: &str, qr: &QrStyle) -> Failure {
-    while let Some(step) = progress.next().await {
-        match step {
-            Progress::Listening => {
-                if let Err(failure) = ui.qr(text, qr) {
-                    return failure;
-                }
-                let words = "Scan this code with your phone's camera. Bluetooth and internet are \
-                             needed on both devices.";
-                ui.step("listening", words, json!({}));
-            }
-            Progress::AdvertSeen => {
-                ui.step("advert-seen", "Connecting to your phone...", json!({}))
-            }
-            Progress::Connected => ui.step("connected", "Connected to your phone.", json!({})),
-            Progress::WaitingForUser => {
-                ui.step("waiting-for-user", "Follow the steps on your phone.", json!({}));
-            }
-        }
-    }
-    // The transaction is over; whoever talks to it has its outcome.
-    std::future::pending().await
 }

@@ -5,10 +5,13 @@
 
 mod advice;
 mod args;
+mod ceremony;
+mod demo;
 mod failure;
 pub mod image;
 mod laptop;
 pub mod qr;
+mod relay;
 pub mod relying_party;
 mod system;
 mod ui;
@@ -41,13 +44,17 @@ refused, 130 interrupted.";
 
 #[derive(Subcommand, Debug)]
 enum Command {
+    Demo(demo::Demo),
     Register(laptop::Register),
     SignIn(laptop::SignIn),
+    Relay(relay::Relay),
 }
 
 impl Command {
     async fn run(&self, ui: Ui) -> Result<(), Failure> {
         match self {
+            Self::Demo(command) => command.run(ui).await,
+            Self::Relay(command) => command.run(ui).await,
             Self::Register(command) => command.run(ui).await,
             Self::SignIn(command) => command.run(ui).await,
         }

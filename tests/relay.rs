@@ -272,15 +272,25 @@ async fn a_phone_that_has_left_is_not_found() {
 
 #[tokio::test]
 async fn what_the_phone_says_early_is_kept() {
-    let limits = Limits { early_messages: 3, ..Limits::default() };
-    let service = with(limits).await;
-    let mut phone = service.phone().await.unwrap();
-    for number in 0..20_u8 {
-        phone.send(&[number; 100]).await.unwrap();
-    }
-    let mut laptop = service.laptop().await.unwrap();
-    for number in 0..20_u8 {
-        assert_eq!(laptop.recv().await.unwrap(), [number; 100]);
+    for limits in [
+        Limits { early_messages: 3, ..Limits::default() },
+        Limits { early_bytes: 150, ..Limits::default() },
+        Limits {
+            early_messages: 0,
+            waiting: Duration::MAX,
+            life: Duration::MAX,
+            ..Limits::default()
+        },
+    ] {
+        let service = with(limits).await;
+        let mut phone = service.phone().await.unwrap();
+        for number in 0..20_u8 {
+            phone.send(&[number; 100]).await.unwrap();
+        }
+        let mut laptop = service.laptop().await.unwrap();
+        for number in 0..20_u8 {
+            assert_eq!(laptop.recv().await.unwrap(), [number; 100]);
+        }
     }
 }
 
@@ -559,4 +569,28 @@ async fn certificates_are_checked_and_the_fault_is_named() {
     let trust = Trust::Only(authority.certificate.clone());
     let not_tls = Connector::new(trust).open_tunnel(&url, TUNNEL).await;
     assert!(matches!(not_tls, Err(Error::Tls { source: tls::Error::Handshake(_), .. })));
+}
+
+#[tokio::test]
+async fn both_tls_versions_are_served() {
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, ServerName};
+    use rustls::version::{TLS12, TLS13};
+    let authority = Authority::new();
+    let service = authority.serve("127.0.0.1", Limits::default()).await;
+    for version in [&TLS12, &TLS13] {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(&authority.certificate).unwrap()).unwrap();
+        let provider = rustls::crypto::aws_lc_rs::default_provider().into();
+        let config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(config));
+        let socket = TcpStream::connect(service.address).await.unwrap();
+        let name = ServerName::try_from("127.0.0.1").unwrap();
+        let socket = connector.connect(name, socket).await.unwrap();
+        assert_eq!(socket.get_ref().1.protocol_version(), Some(version.version));
+    }
 }

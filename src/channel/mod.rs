@@ -1,6 +1,6 @@
 //! Message pipes between laptop and phone: ordered whole binary messages, whatever carries them.
 //!
-//! Depends on `hybrid::tunnel` for URLs and on `secret`; the roles depend on it. A new kind of
+//! Depends on `hybrid::tunnel` for URLs; the roles depend on it. A new kind of
 //! channel is one file here that implements [`DataChannel`] and passes [`conformance`].
 
 mod error;

@@ -7,6 +7,7 @@
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures_util::StreamExt;
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -14,11 +15,10 @@ use tokio_rustls::TlsAcceptor;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Bytes;
 
-use futures_util::StreamExt;
-
 use super::Limits;
+use super::cause::Cause;
 use super::http::{self, Status, Upgrade, Verdict};
-use super::pipe::{self, Cause, End, Meter};
+use super::pipe::{self, End, Meter};
 use super::registry::{Admission, Network, Refusal, Registry};
 use super::socket::{Prompt, Socket};
 use super::stop::Stop;
@@ -183,7 +183,7 @@ async fn join(
 }
 
 async fn host(visit: Visit, socket: Socket, tunnel: TunnelId, upgrade: Upgrade, stop: Stop) {
-    let (handle, guest) = oneshot::channel();
+    let (handle, mut guest) = oneshot::channel();
     let shared = visit.shared.clone();
     let opened = shared.registry().open(tunnel, handle, Instant::now().into_std());
     let until = match opened {
@@ -194,13 +194,21 @@ async fn host(visit: Visit, socket: Socket, tunnel: TunnelId, upgrade: Upgrade, 
     let routing_id = shared.registry().routing_id();
     let Some(socket) = switch(&shared, socket, upgrade, Some(routing_id)).await else { return };
     let mut waiting = Waiting { socket, early: Vec::new(), early_len: 0, meter: shared.meter() };
-    match waiting.until_joined(&shared.limits, guest, until, stop.clone()).await {
+    match waiting.until_joined(&shared.limits, &mut guest, until, stop.clone()).await {
         Ok(guest) => carry(&shared, waiting, guest, lease, stop).await,
         Err(cause) => {
             drop(lease);
             tracing::debug!(?cause, "tunnel ended before a client joined");
-            pipe::close_one(waiting.socket, cause).await;
+            tokio::join!(pipe::close_one(waiting.socket, cause), turn_away(guest));
         }
+    }
+}
+
+/// For a client that was on its way in when its host gave up.
+async fn turn_away(mut guest: oneshot::Receiver<Guest>) {
+    guest.close();
+    if let Ok(guest) = guest.try_recv() {
+        pipe::turn_away(guest.socket).await;
     }
 }
 
@@ -228,7 +236,7 @@ impl Waiting {
     async fn until_joined(
         &mut self,
         limits: &Limits,
-        mut guest: oneshot::Receiver<Guest>,
+        guest: &mut oneshot::Receiver<Guest>,
         until: Instant,
         mut stop: Stop,
     ) -> Result<Guest, Cause> {
@@ -237,7 +245,7 @@ impl Waiting {
                 self.early.len() < limits.early_messages && self.early_len < limits.early_bytes;
             tokio::select! {
                 // A client whose own upgrade failed was the only one that this tunnel gets.
-                guest = &mut guest => return guest.map_err(|_| Cause::Abandoned),
+                guest = &mut *guest => return guest.map_err(|_| Cause::Abandoned),
                 // Without room nothing is read, and the sender has to wait.
                 item = self.socket.next(), if room => {
                     if let Some(message) = pipe::sift(item, &mut self.meter)? {

@@ -25,6 +25,7 @@
 //! | 1003, 1009, 1002 | to whoever sent text, too long a message, or broke the protocol |
 //! | 1008 | a limit: time, messages, bytes; and to the partner of someone who broke a rule |
 
+mod cause;
 mod connection;
 mod http;
 mod pipe;
@@ -53,6 +54,8 @@ pub use self::tls::{TlsError, TlsFiles};
 
 /// How long a stopping relay waits for goodbyes.
 const STOP_GRACE: Duration = Duration::from_secs(5);
+/// The longest `waiting` and `life`: a clock that many seconds ahead cannot overflow.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long to leave the listener alone when the system has no socket to give.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -85,10 +88,11 @@ impl Config {
 pub struct Limits {
     /// How long TLS and request head may take together. Default 10 seconds.
     pub head_deadline: Duration,
-    /// How long a phone waits for its laptop. Default 2 minutes: a QR is scanned in seconds.
+    /// How long a phone waits for its laptop, at most a day. Default 2 minutes: a QR is scanned in
+    /// seconds.
     pub waiting: Duration,
-    /// How long a tunnel lives once joined. Default 5 minutes: a user's consent, and then the 2 to
-    /// 3 minutes for which laptops keep listening for linking information.
+    /// How long a tunnel lives once joined, at most a day. Default 5 minutes: a user's consent, and
+    /// then the 2 to 3 minutes for which laptops keep listening for linking information.
     pub life: Duration,
     /// Bytes in one message. Default 1 MiB, as browsers allow.
     pub message_len: usize,
@@ -182,8 +186,9 @@ impl Relay {
         let failed = |source| Error::Listen { address: listen, source };
         let listener = TcpListener::bind(listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
+        let limits = Limits { life: limits.life.min(LONGEST), ..limits };
         let quotas = Quotas {
-            waiting: limits.waiting,
+            waiting: limits.waiting.min(LONGEST),
             tunnels: limits.tunnels,
             connections_per_address: limits.connections_per_address,
         };

@@ -12,11 +12,12 @@ use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::error::{Error as WsError, ProtocolError};
+use tokio_tungstenite::tungstenite::error::Error as WsError;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 
+use super::cause::Cause;
 use super::stop::Stop;
 
 /// How long a closed socket may take to read its goodbye.
@@ -42,71 +43,6 @@ pub(super) async fn accept<S: Bytestream>(
         .max_message_size(Some(max_message_len))
         .max_frame_size(Some(max_message_len));
     WebSocketStream::from_partially_read(socket, rest, Role::Server, Some(config)).await
-}
-
-/// What ended a tunnel. The one whose doing it was is "the sender", the other "the peer".
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Cause {
-    /// The sender said goodbye.
-    Goodbye,
-    /// The sender's connection broke.
-    Dropped,
-    /// The sender sent text.
-    Text,
-    /// The sender's message is too long.
-    TooLong,
-    /// The sender sent more messages or bytes than a tunnel may carry.
-    Quota,
-    /// The sender broke the WebSocket protocol.
-    Protocol,
-    /// Nobody joined in time, or the tunnel's life is over.
-    Expired,
-    /// The relay stops.
-    Stopping,
-    /// The one client came and went before it was joined.
-    Abandoned,
-}
-
-impl Cause {
-    /// Close code and reason for the sender; none if it is gone or has its answer already.
-    fn to_sender(self) -> Option<(CloseCode, &'static str)> {
-        match self {
-            Self::Goodbye | Self::Dropped => None,
-            Self::Text => Some((CloseCode::Unsupported, "only binary messages are carried")),
-            Self::TooLong => Some((CloseCode::Size, "the message is too long")),
-            Self::Quota => Some((CloseCode::Policy, "too many messages or bytes")),
-            Self::Protocol => Some((CloseCode::Protocol, "")),
-            Self::Expired => Some((CloseCode::Policy, "the tunnel's time is over")),
-            Self::Stopping => Some((CloseCode::Away, "the relay stops")),
-            Self::Abandoned => Some((CloseCode::Away, "the other side is gone")),
-        }
-    }
-
-    /// Close code and reason for the peer.
-    fn to_peer(self) -> (CloseCode, &'static str) {
-        match self {
-            Self::Goodbye => (CloseCode::Normal, ""),
-            Self::Dropped | Self::Abandoned => (CloseCode::Away, "the other side is gone"),
-            Self::Text | Self::TooLong | Self::Protocol => {
-                (CloseCode::Policy, "the other side broke the rules")
-            }
-            Self::Quota => (CloseCode::Policy, "the other side sent too much"),
-            Self::Expired => (CloseCode::Policy, "the tunnel's time is over"),
-            Self::Stopping => (CloseCode::Away, "the relay stops"),
-        }
-    }
-
-    fn of_error(error: &WsError) -> Self {
-        match error {
-            WsError::Capacity(_) => Self::TooLong,
-            WsError::Utf8(_) => Self::Text,
-            WsError::Protocol(ProtocolError::ResetWithoutClosingHandshake) | WsError::Io(_) => {
-                Self::Dropped
-            }
-            WsError::ConnectionClosed | WsError::AlreadyClosed => Self::Goodbye,
-            _ => Self::Protocol,
-        }
-    }
 }
 
 /// What one direction may carry, and has carried.

@@ -105,3 +105,34 @@ fn header<'a>(response: &'a Response<'_, '_>, name: &str) -> Option<&'a str> {
     let only = found.next().filter(|_| found.next().is_none())?;
     std::str::from_utf8(only.value).ok().map(str::trim)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_parser_panic(
+            start in 0..80_usize,
+            junk in prop::collection::vec(any::<u8>(), 0..300),
+        ) {
+            let key = Key { request: String::new(), answer: "answer".to_owned() };
+            let whole = b"HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: answer\r\nX: yyyyyyyyyyyyy\r\n";
+            let spoiled = [&whole[..start], &junk].concat();
+            if let Ok(Some(answer)) = parse(&spoiled, &key) {
+                prop_assert!(!answer.valid);
+            }
+        }
+    }
+
+    #[test]
+    fn a_header_that_stands_there_twice_is_none() {
+        let key = Key { request: String::new(), answer: "a".to_owned() };
+        let head = b"HTTP/1.1 302 X\r\nLocation: /a\r\nlocation: /b\r\n\r\nrest";
+        let answer = parse(head, &key).unwrap().unwrap();
+        assert_eq!((answer.status, answer.location), (302, None));
+        assert_eq!(answer.rest, b"rest");
+    }
+}

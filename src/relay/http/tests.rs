@@ -115,3 +115,20 @@ async fn a_head_may_come_byte_by_byte_or_not_at_all() {
     drop(client);
     assert!(receive(&mut server).await.is_none());
 }
+
+proptest::proptest! {
+    #[test]
+    fn no_bytes_make_the_judge_panic(
+        start in 0..200_usize,
+        junk in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..300),
+    ) {
+        let whole = head(&format!("GET /cable/new/{TUNNEL} HTTP/1.1"), &HEADERS);
+        let mut spoiled = whole[..start].to_vec();
+        spoiled.extend(&junk);
+        spoiled.extend(b"\r\n\r\n");
+        for head in [spoiled, junk] {
+            let upgradable = matches!(judge(&head), Some(Ok(_)));
+            proptest::prop_assert!(!upgradable);
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Errors of the radio layer. Depends on nothing of this crate.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why the radio cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is no Bluetooth adapter, or not the one asked for.
+    #[error("no Bluetooth adapter was found")]
+    NoAdapter,
+    /// The adapter is there but switched off, or was switched off meanwhile.
+    #[error("the Bluetooth adapter is switched off")]
+    PoweredOff,
+    /// The operating system does not let this user use the radio.
+    #[error("no permission to use Bluetooth")]
+    PermissionDenied,
+    /// The service data does not fit into one advertisement.
+    #[error("the advert has {len} bytes of service data, but only {max} fit")]
+    TooLong {
+        /// Bytes asked for.
+        len: usize,
+        /// Bytes that fit.
+        max: usize,
+    },
+    /// A real radio was asked for, but only the simulated one was built in.
+    #[error("this build has only the simulated radio (air:DIR), no Bluetooth")]
+    SimulatedOnly,
+    /// The folder of the simulated radio cannot be trusted.
+    #[error("the folder of the simulated radio, {}, {problem}", path.display())]
+    UnsafeFolder {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: FolderProblem,
+    },
+    /// The folder's path leaves no room for the name of a socket in it.
+    #[error(
+        "the path of the simulated radio's folder, {}, has {len} bytes, but at most {max} work",
+        path.display()
+    )]
+    PathTooLong {
+        /// The folder.
+        path: PathBuf,
+        /// Bytes it has.
+        len: usize,
+        /// Bytes it may have.
+        max: usize,
+    },
+    /// The folder or a socket of the simulated radio failed.
+    #[error("the simulated radio cannot use {}", path.display())]
+    Air {
+        /// The folder or the socket.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The system gave no randomness for an address or a name.
+    #[error("the system gave no random bytes")]
+    NoEntropy(#[source] rand_core::Error),
+    /// The radio was used outside of a tokio runtime.
+    #[error("the radio needs a tokio runtime")]
+    NoRuntime(#[source] tokio::runtime::TryCurrentError),
+    /// The backend failed in a way of its own.
+    #[error("the Bluetooth backend failed")]
+    Backend(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// What makes a folder unfit for the simulated radio.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FolderProblem {
+    /// It is a file, or a link to somewhere else.
+    #[error("is not a folder")]
+    NotAFolder,
+    /// Its owner could read and forge what is on the air.
+    #[error("belongs to another user")]
+    ForeignOwner,
+    /// Others could put forged sockets and adverts there.
+    #[error("can be written by other users")]
+    WritableByOthers,
+}

@@ -1,0 +1,106 @@
+//! The choice of a backend: one enum that is every radio there is.
+//! Depends on the backends.
+
+use super::air::{AirRadio, AirScan};
+use super::memory::{MemoryRadio, MemoryScan};
+use super::{
+    Advertisement, Advertiser, Error, Outgoing, RadioSpec, Scan, Scanner, Sighting, Transmission,
+};
+
+/// The radio that was chosen; cheap to clone, clones are the same radio.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Radio {
+    /// Simulated, between processes.
+    Air(AirRadio),
+    /// Simulated, inside this process.
+    Memory(MemoryRadio),
+}
+
+impl Radio {
+    /// Opens the radio that the user named; nothing is heard or sent yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::SimulatedOnly`] for a Bluetooth adapter, as this build has no backend for one;
+    /// otherwise those of [`AirRadio::new`].
+    pub fn open(spec: &RadioSpec) -> Result<Self, Error> {
+        match spec {
+            RadioSpec::Air { folder, conditions } => {
+                AirRadio::new(folder, conditions.clone()).map(Self::Air)
+            }
+            RadioSpec::Bluez { .. } => Err(Error::SimulatedOnly),
+        }
+    }
+
+    /// Says whether an advert heard on this radio proves nothing about where the phone is.
+    ///
+    /// Callers must refuse such a radio together with a public relay: there the advert is the
+    /// only proof that laptop and phone are near each other.
+    #[must_use]
+    pub const fn is_simulated(&self) -> bool {
+        match self {
+            Self::Air(_) | Self::Memory(_) => true,
+        }
+    }
+}
+
+impl Scanner for Radio {
+    type Scan = RadioScan;
+
+    async fn scan(&self) -> Result<RadioScan, Error> {
+        match self {
+            Self::Air(radio) => radio.scan().await.map(RadioScan::Air),
+            Self::Memory(radio) => radio.scan().await.map(RadioScan::Memory),
+        }
+    }
+}
+
+impl Advertiser for Radio {
+    type Advertisement = RadioAdvertisement;
+
+    async fn advertise(&self, advert: Outgoing<'_>) -> Result<RadioAdvertisement, Error> {
+        let sent = match self {
+            Self::Air(radio) => radio.advertise(advert).await,
+            Self::Memory(radio) => radio.advertise(advert).await,
+        };
+        sent.map(RadioAdvertisement::Simulated)
+    }
+}
+
+/// A running scan of a [`Radio`].
+#[derive(Debug)]
+#[non_exhaustive]
+#[must_use = "dropping a scan stops it"]
+pub enum RadioScan {
+    /// Of [`Radio::Air`].
+    Air(AirScan),
+    /// Of [`Radio::Memory`].
+    Memory(MemoryScan),
+}
+
+impl Scan for RadioScan {
+    async fn next(&mut self) -> Result<Sighting, Error> {
+        match self {
+            Self::Air(scan) => scan.next().await,
+            Self::Memory(scan) => scan.next().await,
+        }
+    }
+}
+
+/// An advert that a [`Radio`] has on the air.
+#[derive(Debug)]
+#[non_exhaustive]
+#[must_use = "dropping an advertisement takes it off the air"]
+pub enum RadioAdvertisement {
+    /// Of [`Radio::Air`] or [`Radio::Memory`].
+    Simulated(Transmission),
+}
+
+impl Advertisement for RadioAdvertisement {
+    async fn stop(self) -> Result<(), Error> {
+        match self {
+            Self::Simulated(transmission) => transmission.stop().await,
+        }
+    }
+}

@@ -10,10 +10,12 @@ mod demo;
 mod failure;
 pub mod image;
 mod laptop;
+mod phone;
 pub mod qr;
 mod relay;
 pub mod relying_party;
 mod system;
+mod terminal;
 mod ui;
 
 use std::process::ExitCode;
@@ -47,6 +49,7 @@ enum Command {
     Demo(demo::Demo),
     Register(laptop::Register),
     SignIn(laptop::SignIn),
+    Phone(phone::Phone),
     Relay(relay::Relay),
 }
 
@@ -57,6 +60,7 @@ impl Command {
             Self::Relay(command) => command.run(ui).await,
             Self::Register(command) => command.run(ui).await,
             Self::SignIn(command) => command.run(ui).await,
+            Self::Phone(command) => command.run(ui).await,
         }
     }
 }

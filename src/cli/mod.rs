@@ -9,6 +9,7 @@ mod ceremony;
 mod demo;
 mod failure;
 pub mod image;
+mod inspect;
 mod laptop;
 mod phone;
 pub mod qr;
@@ -51,6 +52,7 @@ enum Command {
     SignIn(laptop::SignIn),
     Phone(phone::Phone),
     Relay(relay::Relay),
+    Inspect(inspect::Inspect),
 }
 
 impl Command {
@@ -61,6 +63,7 @@ impl Command {
             Self::Register(command) => command.run(ui).await,
             Self::SignIn(command) => command.run(ui).await,
             Self::Phone(command) => command.run(ui).await,
+            Self::Inspect(command) => command.run(ui),
         }
     }
 }

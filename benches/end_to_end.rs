@@ -1,5 +1,5 @@
 //! A whole ceremony over real loopback sockets: relay, laptop and phone, each with its driver, the
-//! in-memory air, an unlocked store on disk, and a user who approves at once.
+//! simulated air, an unlocked store on disk, and a user who approves at once.
 //!
 //! The PIN's Argon2id is slow on purpose; the store is unlocked before the clock starts.
 #![allow(
@@ -16,7 +16,7 @@ use cabled::authenticator::{
     Config as EngineConfig, Consent, ConsentRequest, Decision, Engine, Phone, PhoneConfig, Pin,
     Store, Timestamp, Verification,
 };
-use cabled::ble::{Conditions, Radio, memory::MemoryRadio};
+use cabled::ble::Radio;
 use cabled::channel::DataChannel;
 use cabled::channel::tls::Trust;
 use cabled::channel::websocket::Connector;
@@ -52,11 +52,12 @@ impl World {
         let relay = Relay::bind(relay::Config::new(([127, 0, 0, 1], 0).into())).await.unwrap();
         let url: ServiceUrl = relay.url().parse().unwrap();
         tokio::spawn(relay.serve(std::future::pending()));
-        let radio = Radio::Memory(MemoryRadio::new(Conditions::default()).unwrap());
+        let folder = tempfile::tempdir().unwrap();
+        let air = format!("air:{}", folder.path().join("air").display());
+        let radio = Radio::open(&air.parse().unwrap()).unwrap();
         let mut config = Config::new(Connector::new(Trust::System));
         config.relay = Some(url.clone());
         let client = Client::new(radio.clone(), config).unwrap();
-        let folder = tempfile::tempdir().unwrap();
         let store = folder.path().join("store");
         let pin = Pin::new("benchmark".to_owned()).unwrap();
         let cost = KdfCost::STANDARD;

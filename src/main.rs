@@ -1,3 +1,5 @@
 //! The `cabled` binary: parse, run, turn the error into an exit status.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    cabled::cli::main()
+}

@@ -1,1 +1,27 @@
-//! Role: phone.
+//! Role: the phone. It holds the passkeys, asks its user, and answers the laptop's CTAP2.
+//!
+//! ```text
+//!  driver ──> engine ──> PasskeyStore (trait) <── store   encrypted file
+//!               └──────> Consent (trait)      <── whoever talks to the user
+//! ```
+//!
+//! The engine knows neither how a message came nor who asks the user. May depend on the pure
+//! modules, on `ble` and on `channel`; never on another role or on `cli`.
+
+pub mod consent;
+mod driver;
+pub mod engine;
+mod error;
+mod mac;
+pub mod passkey;
+pub mod store;
+
+pub use consent::{AccountView, Consent, ConsentRequest, Decision, Verification};
+pub use driver::{Config as PhoneConfig, Phone, Progress};
+pub use engine::{Config, Engine, Outcome, Reply, Transport};
+pub use error::Error;
+pub use passkey::{CredentialId, Passkey, PasskeyStore, State, Timestamp};
+pub use store::{Locked, Pin, Store};
+
+/// A source of unpredictable bytes, such as the system's; every key and nonce is drawn from it.
+pub type Random<'a> = &'a mut (dyn rand_core::CryptoRngCore + Send);

@@ -10,7 +10,6 @@ use std::path::Path;
 use image::{DynamicImage, GrayImage, ImageReader, Limits, imageops};
 use rxing::common::HybridBinarizer;
 use rxing::multi::MultipleBarcodeReader;
-use rxing::multi::qrcode::QRCodeMultiReader;
 use rxing::qrcode::{QRCodeReader, cpp_port::QrReader};
 use rxing::{BinaryBitmap, DecodeHints, Luma8LuminanceSource, Reader};
 
@@ -18,9 +17,9 @@ use rxing::{BinaryBitmap, DecodeHints, Luma8LuminanceSource, Reader};
 pub const MAX_FILE: u64 = 100 << 20;
 /// Pixels of a picture that is decoded.
 pub const MAX_PIXELS: u64 = 64 << 20;
-/// Longer sides than this are halved until they fit, as a third try: noise and dots melt together.
-const SMALL: u32 = 1200;
-/// Shorter sides than this are doubled, as a last try: modules get more than a pixel or two.
+/// The shorter side of a picture in which a code of 33 modules can still be seen.
+const SMALLEST: u32 = 66;
+/// The shorter side of a picture that is magnified; codes in larger ones are large enough.
 const LARGE: u32 = 600;
 /// What a text must begin with, in whatever case.
 const SCHEME: &str = "FIDO:/";
@@ -116,28 +115,29 @@ fn flatten(picture: DynamicImage) -> GrayImage {
 /// One way to look at a picture; `None` where it would show nothing new.
 type Attempt = fn(&GrayImage) -> Option<GrayImage>;
 
-const ATTEMPTS: [Attempt; 4] = [as_it_is, inverted, smaller, larger];
+const ATTEMPTS: [Attempt; 5] = [
+    |picture| Some(picture.clone()),
+    inverted,
+    larger,
+    |picture| smaller(picture, 3),
+    |picture| smaller(picture, 8),
+];
 
-fn as_it_is(picture: &GrayImage) -> Option<GrayImage> {
-    Some(picture.clone())
-}
-
+/// Light on dark.
 fn inverted(picture: &GrayImage) -> Option<GrayImage> {
     let mut picture = picture.clone();
     imageops::invert(&mut picture);
     Some(picture)
 }
 
-fn smaller(picture: &GrayImage) -> Option<GrayImage> {
-    let (width, height) = picture.dimensions();
-    let factor = width.max(height).div_ceil(SMALL);
-    let resized = || {
-        let (width, height) = ((width / factor).max(1), (height / factor).max(1));
-        imageops::thumbnail(picture, width, height)
-    };
-    (factor > 1).then(resized)
+/// Averages squares of pixels, which evens out the noise of a camera in a dark room.
+fn smaller(picture: &GrayImage, factor: u32) -> Option<GrayImage> {
+    let (width, height) = (picture.width() / factor, picture.height() / factor);
+    let resized = || imageops::thumbnail(picture, width, height);
+    (width.min(height) >= SMALLEST).then(resized)
 }
 
+/// Gives each module of a tiny code enough pixels.
 fn larger(picture: &GrayImage) -> Option<GrayImage> {
     let (width, height) = picture.dimensions();
     let resized = || {
@@ -147,8 +147,8 @@ fn larger(picture: &GrayImage) -> Option<GrayImage> {
     (width.min(height) < LARGE && width.max(height) < 2 * LARGE).then(resized)
 }
 
-/// The texts of all QR codes that one of three readers finds. They fail on different pictures: the
-/// first is the best at photos and dots, the others at codes that are small or stand together.
+/// The texts of all QR codes that the newer of the library's readers finds, and of the one that the
+/// older finds: the order in which the library itself asks them.
 fn texts(picture: GrayImage) -> Vec<String> {
     let (width, height) = picture.dimensions();
     let Ok(source) = Luma8LuminanceSource::new(picture.into_raw(), width, height) else {
@@ -156,13 +156,9 @@ fn texts(picture: GrayImage) -> Vec<String> {
     };
     let mut bitmap = BinaryBitmap::new(HybridBinarizer::new(source));
     let hints = DecodeHints { TryHarder: Some(true), ..DecodeHints::default() };
-    let several = [
-        QrReader.decode_multiple_with_hints(&mut bitmap, &hints),
-        QRCodeMultiReader::new().decode_multiple_with_hints(&mut bitmap, &hints),
-    ];
-    let one = QRCodeReader::new().decode_with_hints(&mut bitmap, &hints);
-    let results = several.into_iter().flatten().flatten().chain(one);
-    results.map(|result| result.getText().to_owned()).collect()
+    let several = QrReader.decode_multiple_with_hints(&mut bitmap, &hints).unwrap_or_default();
+    let one = QRCodeReader.decode_with_hints(&mut bitmap, &hints);
+    several.iter().chain(&one).map(|result| result.getText().to_owned()).collect()
 }
 
 fn is_fido(text: &str) -> bool {

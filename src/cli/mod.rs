@@ -1,5 +1,108 @@
-//! Command line.
+//! The command line: parse, run one command, turn its end into two lines and an exit status.
+//!
+//! One file a command. Errors become advice in `advice` and nowhere else; talking to the user goes
+//! through `ui`; clock, random source and signals are in `system`.
 
+mod advice;
+mod args;
+mod ceremony;
+mod demo;
+mod failure;
 pub mod image;
+mod laptop;
 pub mod qr;
+mod relay;
 pub mod relying_party;
+mod system;
+mod ui;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use args::Global;
+use failure::{Failure, Status};
+use ui::Ui;
+
+/// Use the passkeys on your phone from this computer, over Bluetooth and the internet.
+#[derive(Parser, Debug)]
+#[command(name = "cabled", version, about, after_help = AFTER_HELP, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Exit status: 0 done, 1 failure, 2 wrong use, 3 no radio, 4 other device not heard, 5 tunnel service not
+reachable, 6 refused on the phone, 7 protocol broken, 8 passkey store locked, 9 storage, 10 relying party
+refused, 130 interrupted.";
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    Demo(demo::Demo),
+    Register(laptop::Register),
+    SignIn(laptop::SignIn),
+    Relay(relay::Relay),
+}
+
+impl Command {
+    async fn run(&self, ui: Ui) -> Result<(), Failure> {
+        match self {
+            Self::Demo(command) => command.run(ui).await,
+            Self::Relay(command) => command.run(ui).await,
+            Self::Register(command) => command.run(ui).await,
+            Self::SignIn(command) => command.run(ui).await,
+        }
+    }
+}
+
+/// Runs the program with the process's arguments and gives its exit status.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let ui = Ui::new(cli.global.json, cli.global.quiet);
+    start_logging(&cli.global);
+    let result = runtime().and_then(|runtime| {
+        let result = runtime.block_on(cli.command.run(ui));
+        // A blocked read of standard input must not keep the program from ending.
+        runtime.shutdown_background();
+        result
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            ui.failed(&failure);
+            ExitCode::from(failure.status as u8)
+        }
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.map_err(|error| {
+        let hint = "raise the limits on processes and open files";
+        Failure::because(Status::Failure, &error, hint)
+    })
+}
+
+/// Logs of this program alone: other crates' may hold what is on the wire.
+fn start_logging(global: &Global) {
+    let level = match global.verbose {
+        0 => "warn",
+        1 => "debug",
+        _ => "trace",
+    };
+    let filter = EnvFilter::new(format!("off,cabled={level}"));
+    let registry = tracing_subscriber::registry().with(filter);
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    match global.json {
+        true => registry.with(layer.json()).init(),
+        false => registry.with(layer.with_target(false)).init(),
+    }
+}

@@ -3,7 +3,9 @@
 //! The second one's request is its command byte alone. Depends on [`crate::cbor`] and siblings
 //! only. Specification: CTAP 2.2, sections 6.2 and 6.3.
 
-use super::read::{self, Fields, present};
+use std::fmt;
+
+use super::read::{self, Fields, Redacted, present};
 use super::{
     Command, CredentialDescriptor, Error, MAX_MESSAGE, MAX_RP_ID, MAX_TEXT, Options, Status,
     UserEntity,
@@ -11,7 +13,7 @@ use super::{
 use crate::cbor::{self, Value};
 
 /// Asks for a signature by a passkey.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct GetAssertionRequest {
     /// Who asks.
     pub rp_id: String,
@@ -71,7 +73,7 @@ impl GetAssertionRequest {
 }
 
 /// A passkey's signature.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct GetAssertionResponse {
     /// Which passkey signed; may be left out when the allow list had one entry.
     pub credential: Option<CredentialDescriptor>,
@@ -129,5 +131,32 @@ impl GetAssertionResponse {
                 read::value,
             )?,
         })
+    }
+}
+
+impl fmt::Debug for GetAssertionRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GetAssertionRequest")
+            .field("rp_id", &self.rp_id)
+            .field("allow_list", &self.allow_list)
+            .field("extensions", &read::names(&self.extensions))
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for GetAssertionResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let outputs = self.unsigned_extension_outputs.as_ref().map(|_| Redacted);
+        f.debug_struct("GetAssertionResponse")
+            .field("credential", &self.credential)
+            .field("auth_data", &self.auth_data)
+            .field("signature", &self.signature)
+            .field("user", &self.user)
+            .field("number_of_credentials", &self.number_of_credentials)
+            .field("user_selected", &self.user_selected)
+            .field("large_blob_key", &self.large_blob_key.as_ref().map(|_| Redacted))
+            .field("unsigned_extension_outputs", &outputs)
+            .finish()
     }
 }

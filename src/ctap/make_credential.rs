@@ -2,7 +2,9 @@
 //!
 //! Depends on [`crate::cbor`] and siblings only. Specification: CTAP 2.2, section 6.1.
 
-use super::read::{self, Fields, present};
+use std::fmt;
+
+use super::read::{self, Fields, Redacted, present};
 use super::{
     Command, CredentialDescriptor, CredentialParameters, Error, MAX_MESSAGE, MAX_TEXT, Options,
     RpEntity, Status, UserEntity,
@@ -10,7 +12,7 @@ use super::{
 use crate::cbor::{self, Value};
 
 /// Asks for a new passkey.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct MakeCredentialRequest {
     /// SHA-256 of the client data JSON.
     pub client_data_hash: [u8; 32],
@@ -84,7 +86,7 @@ impl MakeCredentialRequest {
 }
 
 /// A new passkey's public half, with attestation.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct MakeCredentialResponse {
     /// Attestation statement format, such as `packed` or `none`.
     pub fmt: String,
@@ -135,5 +137,32 @@ impl MakeCredentialResponse {
                 read::value,
             )?,
         })
+    }
+}
+
+impl fmt::Debug for MakeCredentialRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MakeCredentialRequest")
+            .field("rp", &self.rp)
+            .field("user", &self.user)
+            .field("pub_key_cred_params", &self.pub_key_cred_params)
+            .field("exclude_list", &self.exclude_list)
+            .field("extensions", &read::names(&self.extensions))
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for MakeCredentialResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let outputs = self.unsigned_extension_outputs.as_ref().map(|_| Redacted);
+        f.debug_struct("MakeCredentialResponse")
+            .field("fmt", &self.fmt)
+            .field("auth_data", &self.auth_data)
+            .field("att_stmt", &self.att_stmt)
+            .field("ep_att", &self.ep_att)
+            .field("large_blob_key", &self.large_blob_key.as_ref().map(|_| Redacted))
+            .field("unsigned_extension_outputs", &outputs)
+            .finish()
     }
 }

@@ -144,6 +144,15 @@ pub(super) fn text_entries<T: Clone + Into<Value>>(entries: &[(String, T)]) -> O
     (!entries.is_empty()).then(|| Value::text_map(pairs()))
 }
 
+/// Stands in `Debug` output for what may hold or give away a secret, such as `prf` outputs.
+#[derive(Debug)]
+pub(super) struct Redacted;
+
+/// Extension inputs for `Debug`: names only, since `prf` inputs select secrets.
+pub(super) fn names(extensions: &[(String, Value)]) -> Vec<&str> {
+    extensions.iter().map(|(name, _)| name.as_str()).collect()
+}
+
 /// A command byte and its map.
 pub(super) fn message(command: super::Command, body: &Value) -> Vec<u8> {
     let mut message = vec![command as u8];

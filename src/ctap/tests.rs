@@ -199,6 +199,29 @@ fn lenient_responses() {
 }
 
 #[test]
+fn debug_hides_extension_values() {
+    let secret = Value::from([0x5a; 32]);
+    let extensions = vec![("prf".to_owned(), secret.clone())];
+    let request = message(&vectors()["chromium"][0]["request"]);
+    let make = MakeCredentialRequest::decode(&request[1..]).unwrap();
+    let make = MakeCredentialRequest { extensions: extensions.clone(), ..make };
+    let request = message(&vectors()["chromium"][1]["request"]);
+    let get = GetAssertionRequest::decode(&request[1..]).unwrap();
+    let get = GetAssertionRequest { extensions, ..get };
+    let answer = message(&vectors()["chromium"][0]["response"]);
+    let mut made = MakeCredentialResponse::decode(response(&answer)).unwrap();
+    made.unsigned_extension_outputs = Some(secret.clone());
+    made.large_blob_key = Some(vec![0x5a; 32]);
+    let answer = message(&vectors()["chromium"][1]["response"]);
+    let mut got = GetAssertionResponse::decode(response(&answer)).unwrap();
+    got.unsigned_extension_outputs = Some(secret);
+    got.large_blob_key = Some(vec![0x5a; 32]);
+    let debug = format!("{make:?} {get:?} {made:?} {got:?}");
+    assert!(debug.contains("localhost") && debug.contains("prf") && debug.contains("Redacted"));
+    assert!(!debug.contains("90, 90"));
+}
+
+#[test]
 fn commands_and_statuses() {
     assert_eq!(Command::split(&[]), Err(Status::INVALID_LENGTH));
     assert_eq!(Command::split(&[0x42]), Err(Status::INVALID_COMMAND));

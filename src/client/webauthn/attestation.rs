@@ -1,7 +1,7 @@
 //! How much of the phone's attestation the relying party gets to see.
 //!
 //! Depends on [`crate::ctap`], [`crate::cbor`]. Specification: WebAuthn Level 3, sections 5.1.3
-//! (last steps), 5.4.7 and 6.5.4.
+//! (last steps) and 5.4.7.
 
 use crate::cbor::{self, Value};
 use crate::ctap::{AttestedCredential, MakeCredentialResponse};

@@ -1,7 +1,7 @@
 //! The direct `largeBlob` extension: blobs travel deflated, beside their original size.
 //!
-//! Depends on [`crate::cbor`], [`crate::ctap`] for its limits. Specification: CTAP 2.2, section
-//! 12.3 for the extension, 6.10.3 for the compression.
+//! Depends on [`crate::cbor`], [`crate::ctap`] for its limits. Specification: WebAuthn Level 3,
+//! section 10.1.5; the compression (raw deflate) is that of CTAP 2.2, section 6.10.3.
 
 use miniz_oxide::deflate::compress_to_vec;
 use miniz_oxide::inflate::decompress_to_vec_with_limit;

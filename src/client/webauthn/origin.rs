@@ -207,6 +207,14 @@ mod tests {
     }
 
     #[test]
+    fn other_spellings_of_the_right_name_are_told_apart() {
+        for claimed in ["EXAMPLE.com", "example.com/", "", "b\u{fc}cher.example"] {
+            let error = rp_id("https://example.com", claimed).unwrap_err();
+            assert!(matches!(error, OriginError::NotADomain(_)), "{claimed}: {error}");
+        }
+    }
+
+    #[test]
     fn public_suffixes_are_refused() {
         let cases = [
             ("https://example.com", "com"),
@@ -214,6 +222,8 @@ mod tests {
             ("https://example.co.uk", "uk"),
             ("https://me.github.io", "github.io"),
             ("http://a.localhost", "localhost"),
+            // Not a suffix itself, but every name right below it is one.
+            ("https://x.y.kawasaki.jp", "kawasaki.jp"),
         ];
         for (origin, claimed) in cases {
             let error = rp_id(origin, claimed).unwrap_err();

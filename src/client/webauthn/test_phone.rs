@@ -26,6 +26,8 @@ pub(crate) struct TestPhone {
     pub(crate) signed_extensions: Option<Value>,
     pub(crate) unsigned_extensions: Option<Value>,
     pub(crate) statement: (String, Value),
+    pub(crate) attested_in_sign_in: bool,
+    pub(crate) no_signature: bool,
     key: SigningKey,
 }
 
@@ -48,6 +50,8 @@ impl TestPhone {
             signed_extensions: None,
             unsigned_extensions: None,
             statement: ("none".into(), Value::Map(vec![])),
+            attested_in_sign_in: false,
+            no_signature: false,
             key: SigningKey::from_slice(&[7; 32]).unwrap(),
         }
     }
@@ -85,14 +89,7 @@ impl TestPhone {
     pub(crate) fn register(&mut self, message: &[u8]) -> Vec<u8> {
         let request = Self::creation(message);
         self.user = Some(request.user);
-        let own =
-            Es256PublicKey::from_sec1(self.key.verifying_key().to_encoded_point(false).as_bytes());
-        let public_key = self.public_key.clone();
-        let attested = AttestedCredential {
-            aaguid: self.aaguid,
-            id: self.id.clone(),
-            public_key: public_key.unwrap_or(CosePublicKey::Es256(own.unwrap())),
-        };
+        let attested = self.attested();
         let auth_data = self.auth_data(&request.rp.id, Some(attested));
         let (fmt, att_stmt) = self.statement.clone();
         ok(MakeCredentialResponse {
@@ -112,14 +109,16 @@ impl TestPhone {
     }
 
     pub(crate) fn sign(&self, request: &GetAssertionRequest) -> Vec<u8> {
-        let auth_data = self.auth_data(&request.rp_id, None);
+        let attested = self.attested_in_sign_in.then(|| self.attested());
+        let auth_data = self.auth_data(&request.rp_id, attested);
         let signed = [&auth_data[..], &request.client_data_hash].concat();
         let signature: Signature = self.key.sign(&signed);
+        let signature = signature.to_der().as_bytes().to_vec();
         let credential = CredentialDescriptor::new(self.id.clone());
         ok(GetAssertionResponse {
             credential: self.name_credential.then_some(credential),
             auth_data,
-            signature: signature.to_der().as_bytes().to_vec(),
+            signature: if self.no_signature { vec![] } else { signature },
             user: self.user.clone(),
             number_of_credentials: self.number_of_credentials,
             user_selected: self.user_selected,
@@ -127,6 +126,13 @@ impl TestPhone {
             unsigned_extension_outputs: self.unsigned_extensions.clone(),
         }
         .encode())
+    }
+
+    fn attested(&self) -> AttestedCredential {
+        let point = self.key.verifying_key().to_encoded_point(false);
+        let own = Es256PublicKey::from_sec1(point.as_bytes()).unwrap();
+        let public_key = self.public_key.clone().unwrap_or(CosePublicKey::Es256(own));
+        AttestedCredential { aaguid: self.aaguid, id: self.id.clone(), public_key }
     }
 
     fn auth_data(&self, rp_id: &str, attested: Option<AttestedCredential>) -> Vec<u8> {

@@ -419,7 +419,9 @@ mod sign_in {
         type Change = fn(&mut TestPhone);
         let allowed = one_allowed(&[0xc1; 32]);
         let changes = json!({"allowCredentials": allowed, "userVerification": "required"});
-        let cases: [(Change, AnswerError); 6] = [
+        let cases: [(Change, AnswerError); 8] = [
+            (|phone| phone.attested_in_sign_in = true, AnswerError::UnexpectedPasskey),
+            (|phone| phone.no_signature = true, AnswerError::NoSignature),
             (|phone| phone.rp_id = Some("evil.example".into()), AnswerError::WrongRelyingParty),
             (|phone| phone.flags = Flags::USER_VERIFIED, AnswerError::UserNotPresent),
             (|phone| phone.flags = Flags::USER_PRESENT, AnswerError::UserNotVerified),

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
@@ -264,4 +265,63 @@ fn debug_hides_what_comes_from_the_qr_secret() {
     assert!(!shown.to_lowercase().contains("abab"), "{shown}");
     assert!(!shown.contains("171"), "{shown}");
     assert!(shown.contains("ws://127.0.0.1:1"), "{shown}");
+}
+
+/// Text that comes near the grammar often enough to reach its corners.
+fn near_grammar() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        "[a-zA-Z0-9_-]{0,4}",
+        "[0-9a-fA-F]{6}",
+        "[0-9a-fA-F]{32}",
+        "(wss?|https?)://",
+        "/(cable|new|connect|contact)",
+        "[/:?#@\\[\\].]",
+        any::<char>().prop_map(String::from),
+    ];
+    prop::collection::vec(piece, 0..8).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #[test]
+    fn every_endpoint_is_read_back(
+        tunnel: [u8; 16],
+        routing: [u8; 3],
+        contact in prop::collection::vec(any::<u8>(), 1..300),
+    ) {
+        let tunnel = TunnelId::new(tunnel);
+        let contact = ContactId::new(contact).unwrap();
+        for endpoint in [
+            Endpoint::New(tunnel),
+            Endpoint::Connect(RoutingId::new(routing), tunnel),
+            Endpoint::Contact(contact),
+        ] {
+            prop_assert_eq!(Endpoint::parse(&endpoint.path()).unwrap(), endpoint);
+        }
+    }
+
+    #[test]
+    fn what_is_taken_has_one_canonical_form(text in near_grammar()) {
+        for path in [text.clone(), format!("/cable/contact/{text}"), format!("/cable{text}")] {
+            if let Ok(endpoint) = Endpoint::parse(&path) {
+                prop_assert_eq!(Endpoint::parse(&endpoint.path()).unwrap(), endpoint);
+            }
+        }
+        for url in [text.clone(), format!("wss://{text}"), format!("ws://h{text}")] {
+            if let Ok(service) = url.parse::<ServiceUrl>() {
+                prop_assert_eq!(service.to_string().parse::<ServiceUrl>().unwrap(), service);
+            }
+        }
+    }
+
+    #[test]
+    fn no_redirect_can_break_out_of_its_request_line(text in near_grammar()) {
+        let service: ServiceUrl = "wss://relay.example".parse().unwrap();
+        let url = service.endpoint(&Endpoint::New(TunnelId::new([0; 16])));
+        for location in [text.clone(), format!("/{text}"), format!("https://h{text}")] {
+            if let Ok(target) = url.redirect(&location) {
+                prop_assert!(target.target().starts_with('/'));
+                prop_assert!(target.expose().bytes().all(|c| c.is_ascii_graphic()));
+            }
+        }
+    }
 }

@@ -49,6 +49,25 @@ impl ServiceUrl {
         self.port
     }
 
+    /// Whether it is one of the services that the phones of this world use, by an assigned name.
+    #[must_use]
+    pub fn is_public(&self) -> bool {
+        let assigned = (0..TunnelServiceId::ASSIGNED).map(TunnelServiceId::new);
+        assigned.filter_map(|service| service.domain().ok()).any(|domain| domain == self.host)
+    }
+
+    /// The number that an advert names this service by: assigned, or hashed to exactly this host
+    /// name. `None` for any other host.
+    ///
+    /// Tries all 65,280 hashed names, some 10 ms, if the host looks like one.
+    #[must_use]
+    pub fn service_id(&self) -> Option<TunnelServiceId> {
+        let named = |id: &TunnelServiceId| id.domain().is_ok_and(|domain| domain == self.host);
+        self.host
+            .starts_with("cable.")
+            .then(|| (0..=u16::MAX).map(TunnelServiceId::new).find(named))?
+    }
+
     /// Value of the `Host` header: host, and the port unless it is the scheme's own.
     #[must_use]
     pub fn authority(&self) -> String {

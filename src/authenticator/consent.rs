@@ -1,0 +1,177 @@
+//! Asking the user: what is asked, what can come back, and the trait of whoever asks.
+//!
+//! Depends on the sibling `passkey` only.
+
+use std::future::Future;
+
+use super::passkey::{CredentialId, Passkey, State, Timestamp};
+
+/// Asks the user and verifies that it is the user.
+///
+/// An approval carries a [`Verification`], which only a right PIN gives (or an owner who said so
+/// beforehand): a front end cannot approve by mistake what it did not verify. The store has to be
+/// unlocked before there is anything to ask about, since it tells the accounts; a PIN given for
+/// that, within the same transaction, may serve as its verification.
+pub trait Consent {
+    /// Asks and waits for the user. The engine puts a limit to the wait and drops the future then,
+    /// so withdraw the question from the screen on drop.
+    fn ask(&self, request: ConsentRequest) -> impl Future<Output = Decision> + Send;
+
+    /// Whether the user can be shown several accounts to choose from. If not, the client asks.
+    fn can_pick(&self) -> bool {
+        true
+    }
+}
+
+impl<C: Consent + Send + Sync> Consent for std::sync::Arc<C> {
+    fn ask(&self, request: ConsentRequest) -> impl Future<Output = Decision> + Send {
+        (**self).ask(request)
+    }
+
+    fn can_pick(&self) -> bool {
+        (**self).can_pick()
+    }
+}
+
+/// What the user is asked.
+///
+/// All texts in it came from the laptop: control and text-direction characters are already
+/// replaced and lengths are bounded, but who is named is nobody's word but the laptop's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConsentRequest {
+    /// "Save a passkey for ...?"
+    Save {
+        /// The relying party's domain: what counts.
+        rp_id: String,
+        /// What it calls itself: worth little.
+        rp_name: Option<String>,
+        /// The account's name, or its display name, if there is one.
+        account: Option<String>,
+        /// Passkeys of the same account that the new one will replace when it has arrived.
+        replaces: Vec<AccountView>,
+    },
+    /// "Sign in to ... as ...?"
+    SignIn {
+        /// The relying party's domain.
+        rp_id: String,
+        /// At least one; answer with the index of the one chosen, 0 if there is one only.
+        accounts: Vec<AccountView>,
+        /// Whether to let the user choose. If not, all are about to be listed to the client.
+        pick: bool,
+    },
+    /// "There already is a passkey for ...". Approved or not, none is made.
+    AlreadyRegistered {
+        /// The relying party's domain.
+        rp_id: String,
+        /// The passkey that is there.
+        account: AccountView,
+    },
+    /// "No passkey for ... is on this phone." Whatever the answer, the laptop hears just that, but
+    /// not before the user saw it: a laptop cannot silently try out who is known here. "Seen" is
+    /// all there is to say, so a front end may answer [`Decision::Declined`] without a PIN.
+    NothingFound {
+        /// The relying party's domain.
+        rp_id: String,
+    },
+    /// "Use this phone?"
+    Presence,
+}
+
+/// A passkey as a user recognises it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountView {
+    /// Which passkey.
+    pub id: CredentialId,
+    /// The account's name, empty if the site gave none.
+    pub name: String,
+    /// The person's name, empty if the site gave none.
+    pub display_name: String,
+    /// The owner's own name for the passkey.
+    pub label: Option<String>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last signed in.
+    pub last_used_at: Option<Timestamp>,
+    /// How far it got; [`State::Created`] means that the site may not know it.
+    pub state: State,
+}
+
+impl From<&Passkey> for AccountView {
+    fn from(passkey: &Passkey) -> Self {
+        Self {
+            id: passkey.id.clone(),
+            name: printable(passkey.user.name.as_deref().unwrap_or_default()),
+            display_name: printable(passkey.user.display_name.as_deref().unwrap_or_default()),
+            label: passkey.label.as_deref().map(printable),
+            created_at: passkey.created_at,
+            last_used_at: passkey.last_used_at,
+            state: passkey.state(),
+        }
+    }
+}
+
+/// What the user answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Decision {
+    /// Yes.
+    Approved {
+        /// Index into the accounts asked about; 0 where there was no choice.
+        account: usize,
+        /// Proof that the user was verified.
+        verification: Verification,
+    },
+    /// No.
+    Declined,
+    /// No answer in time.
+    TimedOut,
+    /// The question was withdrawn, because the laptop went or the program ends.
+    Cancelled,
+    /// Not the user: wrong PIN.
+    NotVerified,
+    /// Too many wrong PINs; the store refuses further ones for a while.
+    LockedOut,
+}
+
+/// Proof that the user was verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verification(());
+
+impl Verification {
+    /// The store accepted the PIN.
+    pub(super) fn by_pin() -> Self {
+        Self(())
+    }
+
+    /// The owner of the device approved beforehand, for automation: every answer then claims a
+    /// verified user although nobody looked. Only for an owner who asked for it in so many words.
+    #[must_use]
+    pub fn standing_approval() -> Self {
+        Self(())
+    }
+}
+
+/// The text with everything replaced that could disguise it on a screen: control characters and
+/// those that change the direction of text. Cut to 128 characters.
+pub(super) fn printable(text: &str) -> String {
+    let invisible = |c: char| {
+        let directed =
+            ('\u{202a}'..='\u{202e}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c);
+        let hidden = matches!(c, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{feff}' | '\u{61c}');
+        c.is_control() || directed || hidden || ('\u{2028}'..='\u{2029}').contains(&c)
+    };
+    text.chars().take(128).map(|c| if invisible(c) { '\u{fffd}' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn disguises_are_replaced() {
+        assert_eq!(printable("Zoë 李"), "Zoë 李");
+        assert_eq!(printable("a\n\x1b[2J\u{202e}b"), "a\u{fffd}\u{fffd}[2J\u{fffd}b");
+        assert_eq!(printable(&"x".repeat(1000)).len(), 128);
+    }
+}

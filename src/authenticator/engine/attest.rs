@@ -1,0 +1,75 @@
+//! What a passkey signs and how: authenticator data, signatures, attestation.
+//!
+//! Depends on p256, the pure modules and siblings only.
+
+use p256::ecdsa::signature::Signer;
+use p256::ecdsa::{Signature, SigningKey};
+use sha2::{Digest, Sha256};
+
+use super::{Attestation, Config, Failure};
+use crate::authenticator::{Passkey, Verification, store};
+use crate::cbor::Value;
+use crate::ctap::{
+    AttestedCredential, AuthenticatorData, CosePublicKey, ES256, Es256PublicKey, Flags,
+};
+
+/// The private half, ready to sign.
+pub(super) fn signing_key(passkey: &Passkey) -> Result<SigningKey, Failure> {
+    let key = SigningKey::from_slice(passkey.private_key.expose());
+    key.map_err(|_| Failure::Store(store::Error::Corrupt))
+}
+
+/// ES256 over authenticator data and client data hash, in DER.
+pub(super) fn sign(key: &SigningKey, auth_data: &[u8], client_data_hash: &[u8; 32]) -> Vec<u8> {
+    let signature: Signature = key.sign(&[auth_data, client_data_hash].concat());
+    signature.to_der().as_bytes().to_vec()
+}
+
+/// Authenticator data for a user who was verified.
+///
+/// The counter is 0 for ever, which says that there is none: a real one would have to be kept
+/// durable before every answer, links a user's sign-ins at different sites if it is shared, and
+/// cries "cloned" when a store is restored from a backup. Backup flags are clear: a passkey does
+/// not leave this phone.
+pub(super) fn authenticator_data(rp_id: &str, _proof: Verification) -> AuthenticatorData {
+    AuthenticatorData {
+        rp_id_hash: Sha256::digest(rp_id).into(),
+        flags: Flags::USER_PRESENT | Flags::USER_VERIFIED,
+        sign_count: 0,
+        attested: None,
+        extensions: None,
+    }
+}
+
+pub(super) fn attested(
+    config: &Config,
+    passkey: &Passkey,
+    key: &SigningKey,
+) -> Result<AttestedCredential, Failure> {
+    let point = key.verifying_key().to_encoded_point(false);
+    let public_key = Es256PublicKey::from_sec1(point.as_bytes());
+    Ok(AttestedCredential {
+        aaguid: config.aaguid,
+        id: passkey.id.as_bytes().to_vec(),
+        public_key: public_key
+            .map(CosePublicKey::Es256)
+            .ok_or(Failure::Store(store::Error::Corrupt))?,
+    })
+}
+
+/// Format and statement.
+pub(super) fn attestation(
+    config: &Config,
+    key: &SigningKey,
+    auth_data: &[u8],
+    client_data_hash: &[u8; 32],
+) -> (&'static str, Value) {
+    match config.attestation {
+        Attestation::None => ("none", Value::Map(Vec::new())),
+        Attestation::PackedSelf => {
+            let signature = sign(key, auth_data, client_data_hash);
+            let statement = [("alg", Value::int(ES256)), ("sig", Value::from(signature))];
+            ("packed", Value::text_map(statement))
+        }
+    }
+}

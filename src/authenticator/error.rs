@@ -1,0 +1,32 @@
+//! Why the phone's part did not come to an end.
+
+use super::store;
+use crate::hybrid::tunnel::ServiceUrl;
+use crate::{ble, channel, hybrid};
+
+/// What ended a transaction of the phone.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The radio cannot advertise.
+    #[error("cannot advertise to the laptop")]
+    Radio(#[source] ble::Error),
+    /// The tunnel service cannot be used.
+    #[error("cannot open a tunnel at {service}")]
+    Tunnel {
+        /// Which one.
+        service: Box<ServiceUrl>,
+        /// Why.
+        #[source]
+        source: Box<channel::Error>,
+    },
+    /// The protocol ended it.
+    #[error(transparent)]
+    Protocol(#[from] hybrid::Error),
+    /// The store could not note that an answer arrived.
+    #[error("the passkey's state could not be saved")]
+    Store(#[source] store::Error),
+    /// A simulated radio proves no nearness, so it is not combined with the public services.
+    #[error("a simulated radio is not used with a public tunnel service")]
+    SimulatedRadio,
+}

@@ -1,0 +1,194 @@
+//! The passkey store: one database file, encrypted at rest, each change durable on return.
+//!
+//! ```text
+//!  PIN ──Argon2id──> PIN key ──unwraps──> data key ──┬──> record key: AES-256-GCM per passkey
+//!                                                    └──> index key: HMAC of rp ids and ids
+//! ```
+//!
+//! Whoever reads the file learns how many passkeys there are, how many share a site, and roughly
+//! how long their names are; not which sites. The PIN can change without touching records. A
+//! newer schema is refused before any passkey is touched.
+//!
+//! Calls block: on the disk, and with a PIN for the time that Argon2id takes (some 0.2 s), so an
+//! asynchronous caller gives them a thread. Depends on the pure modules and siblings only; redb is
+//! used nowhere else.
+
+mod error;
+mod file;
+mod passkeys;
+mod pin;
+mod record;
+mod seal;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use redb::ReadableTable;
+
+pub use self::error::Error;
+use self::error::database;
+use self::file::{Db, META_ATTEMPTS, META_WRAP, Tables};
+use self::pin::{Attempts, Wrap};
+pub use self::pin::{KdfCost, Pin, PinError};
+use self::seal::Keys;
+use super::Random;
+use super::consent::Verification;
+use super::passkey::Timestamp;
+use crate::secret::Secret;
+
+/// The newest schema that this program reads, and the one that it writes.
+const SCHEMA: u32 = 1;
+
+/// Bytes that the owner's name for a passkey has at most.
+pub const MAX_LABEL: usize = 255;
+
+/// An open store without its keys: it can take a PIN and nothing else.
+#[derive(Clone)]
+pub struct Locked {
+    db: Arc<Db>,
+}
+
+/// An unlocked store; clones share the file. The keys are wiped with the last clone.
+#[derive(Clone)]
+pub struct Store {
+    db: Arc<Db>,
+    keys: Arc<Keys>,
+}
+
+impl fmt::Debug for Locked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Locked").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").finish_non_exhaustive()
+    }
+}
+
+impl Locked {
+    /// Opens the store in `dir` and checks the whole file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`], [`Error::InUse`], [`Error::NewerSchema`], [`Error::Corrupt`] and those
+    /// of the file system.
+    pub fn open(dir: &Path) -> Result<Self, Error> {
+        Db::open(dir).map(|db| Self { db: Arc::new(db) })
+    }
+
+    /// Unlocks with the PIN; the try is counted in the file before the PIN is looked at.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongPin`], [`Error::LockedOut`], or the file fails.
+    pub fn unlock(&self, pin: &Pin, now: Timestamp) -> Result<(Store, Verification), Error> {
+        let (keys, _) = unwrap_key(&self.db, pin, now).map(|(key, w)| (Keys::derive(&key), w))?;
+        let store = Store { db: Arc::clone(&self.db), keys: Arc::new(keys) };
+        Ok((store, Verification::by_pin()))
+    }
+
+    /// Until when no PIN is taken after too many wrong ones, if so.
+    ///
+    /// # Errors
+    ///
+    /// Those of the file.
+    pub fn locked_out_until(&self, now: Timestamp) -> Result<Option<Timestamp>, Error> {
+        Ok(Attempts::decode(&self.db.meta(META_ATTEMPTS)?)?.locked_until(now))
+    }
+}
+
+impl Store {
+    /// Makes a store in `dir`, which is made too (for its owner only) if it is not there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::AlreadyExists`], and those of the file system.
+    pub fn create(dir: &Path, pin: &Pin, rng: Random<'_>) -> Result<Self, Error> {
+        Self::create_with_cost(dir, pin, KdfCost::STANDARD, rng)
+    }
+
+    /// [`Self::create`] with another cost of guessing the PIN; a low one is for tests only.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::create`]; [`Error::Corrupt`] for a cost that Argon2 does not know.
+    pub fn create_with_cost(
+        dir: &Path,
+        pin: &Pin,
+        cost: KdfCost,
+        mut rng: Random<'_>,
+    ) -> Result<Self, Error> {
+        let data_key = Secret::random(&mut rng);
+        let wrap = Wrap::seal(&data_key, pin, cost, rng)?.encode();
+        let db = Db::create(dir, |tables| {
+            tables.put_meta(META_WRAP, &wrap)?;
+            tables.put_meta(META_ATTEMPTS, &Attempts::default().encode())
+        })?;
+        Ok(Self { db: Arc::new(db), keys: Arc::new(Keys::derive(&data_key)) })
+    }
+
+    /// Opens the store in `dir`, still locked. See [`Locked::open`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Locked::open`].
+    pub fn open(dir: &Path) -> Result<Locked, Error> {
+        Locked::open(dir)
+    }
+
+    /// Verifies the user again, in an unlocked store; wrong PINs count as they do in unlocking.
+    ///
+    /// # Errors
+    ///
+    /// As [`Locked::unlock`].
+    pub fn verify_pin(&self, pin: &Pin, now: Timestamp) -> Result<Verification, Error> {
+        unwrap_key(&self.db, pin, now).map(|_| Verification::by_pin())
+    }
+
+    /// Changes the PIN, at the cost that the store was made with.
+    ///
+    /// # Errors
+    ///
+    /// As [`Locked::unlock`] for the old PIN; the old one stays then.
+    pub fn change_pin(
+        &self,
+        old: &Pin,
+        new: &Pin,
+        now: Timestamp,
+        rng: Random<'_>,
+    ) -> Result<(), Error> {
+        let (data_key, cost) = unwrap_key(&self.db, old, now)?;
+        let wrap = Wrap::seal(&data_key, new, cost, rng)?.encode();
+        self.db.write(|tables| tables.put_meta(META_WRAP, &wrap))
+    }
+}
+
+/// Counts the try, then tries; a right PIN sets the count back.
+fn unwrap_key(db: &Db, pin: &Pin, now: Timestamp) -> Result<(Secret<32>, KdfCost), Error> {
+    let attempts = db.write(|tables| count_attempt(tables, now))?;
+    let wrap = Wrap::decode(&db.meta(META_WRAP)?)?;
+    let Some(data_key) = wrap.open(pin)? else {
+        return Err(Error::WrongPin { tries_left: attempts.tries_left() });
+    };
+    db.write(|tables| tables.put_meta(META_ATTEMPTS, &Attempts::default().encode()))?;
+    Ok((data_key, wrap.cost()))
+}
+
+fn count_attempt(tables: &mut Tables<'_>, now: Timestamp) -> Result<Attempts, Error> {
+    let attempts = match tables.meta.get(META_ATTEMPTS).map_err(database)? {
+        Some(bytes) => Attempts::decode(bytes.value())?,
+        None => return Err(Error::Corrupt),
+    };
+    if let Some(until) = attempts.locked_until(now) {
+        return Err(Error::LockedOut { until });
+    }
+    let attempts = attempts.counted(now);
+    tables.put_meta(META_ATTEMPTS, &attempts.encode())?;
+    Ok(attempts)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,84 @@
+//! Keys of an unlocked store: records sealed, index entries blinded, the data key wrapped.
+//!
+//! Depends on [`crate::secret`] and the sibling `error` only.
+
+use aes_gcm::Aes256Gcm;
+use aes_gcm::aead::{Aead, KeyInit, Payload};
+use zeroize::Zeroizing;
+
+use super::SCHEMA;
+use super::error::Error;
+use crate::authenticator::mac::hmac_sha256;
+use crate::authenticator::{CredentialId, Random};
+use crate::secret::Secret;
+
+const NONCE: usize = 12;
+
+/// What the data key gives: one key for records, one for the index. Wiped when dropped.
+pub(super) struct Keys {
+    records: Secret<32>,
+    index: Secret<32>,
+}
+
+/// A record's key in the file: says nothing about the credential id without the index key.
+pub(super) type RecordKey = [u8; 32];
+
+impl Keys {
+    pub(super) fn derive(data_key: &Secret<32>) -> Self {
+        let key = |label: &[u8]| Secret::new(hmac_sha256(data_key, &[label]));
+        Self { records: key(b"cabled passkey records"), index: key(b"cabled passkey index") }
+    }
+
+    pub(super) fn record_key(&self, id: &CredentialId) -> RecordKey {
+        hmac_sha256(&self.index, &[b"id", id.as_bytes()])
+    }
+
+    pub(super) fn rp_key(&self, rp_id: &str) -> [u8; 32] {
+        hmac_sha256(&self.index, &[b"rp", rp_id.as_bytes()])
+    }
+
+    pub(super) fn seal(
+        &self,
+        key: &RecordKey,
+        record: &[u8],
+        rng: Random<'_>,
+    ) -> Result<Vec<u8>, Error> {
+        seal(&self.records, &record_context(key), record, rng)
+    }
+
+    pub(super) fn open(&self, key: &RecordKey, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+        open(&self.records, &record_context(key), sealed)
+    }
+}
+
+/// Binds a record to its place and schema: moved or relabelled, it does not open.
+fn record_context(key: &RecordKey) -> Vec<u8> {
+    [b"cabled passkey record", &SCHEMA.to_be_bytes()[..], key].concat()
+}
+
+/// AES-256-GCM; the random nonce is in front.
+pub(super) fn seal(
+    key: &Secret<32>,
+    context: &[u8],
+    plaintext: &[u8],
+    rng: Random<'_>,
+) -> Result<Vec<u8>, Error> {
+    let mut nonce = [0; NONCE];
+    rng.fill_bytes(&mut nonce);
+    let payload = Payload { msg: plaintext, aad: context };
+    // The only refusal is of more bytes than the algorithm has counter values.
+    let sealed = Aes256Gcm::new(key.expose().into()).encrypt(&nonce.into(), payload);
+    Ok([&nonce[..], &sealed.map_err(|_| Error::TooLarge)?].concat())
+}
+
+/// Undoes [`seal`]; [`Error::Corrupt`] if key, context or bytes are not the same.
+pub(super) fn open(
+    key: &Secret<32>,
+    context: &[u8],
+    sealed: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let (nonce, sealed) = sealed.split_first_chunk::<NONCE>().ok_or(Error::Corrupt)?;
+    let payload = Payload { msg: sealed, aad: context };
+    let opened = Aes256Gcm::new(key.expose().into()).decrypt(&(*nonce).into(), payload);
+    opened.map(Zeroizing::new).map_err(|_| Error::Corrupt)
+}

@@ -1,0 +1,220 @@
+//! What to do about each error: from the library's typed errors to a [`Failure`] with a hint.
+
+use super::failure::{Failure, Status};
+use crate::channel::{self, tls};
+use crate::client::webauthn;
+use crate::ctap;
+use crate::hybrid::qr;
+use crate::{authenticator, ble, client, hybrid};
+
+/// The radio: this is the Bluetooth half.
+pub(crate) fn radio(error: &ble::Error) -> Failure {
+    use ble::Error as E;
+    let hint = match error {
+        E::NoAdapter => "plug in or enable a Bluetooth adapter; both devices need Bluetooth",
+        E::PoweredOff => "switch Bluetooth on, for example with: bluetoothctl power on",
+        E::PermissionDenied => "ask for the right to use Bluetooth, often the group \"bluetooth\"",
+        E::SimulatedOnly => "use --radio air:DIR with the same DIR on both sides",
+        E::UnsafeFolder { .. } => "choose a folder of your own that nobody else may write to",
+        E::PathTooLong { .. } => "choose a folder with a shorter path, such as /tmp/air",
+        E::Air { .. } => "check that the folder can be made and written to",
+        E::TooLong { .. } => "leave out the L2CAP offer, which makes the advert longer",
+        _ => "check the Bluetooth service with: systemctl status bluetooth",
+    };
+    Failure::because(Status::Radio, error, hint)
+}
+
+/// A tunnel that could not be used: this is the internet half.
+pub(crate) fn tunnel(error: &(dyn std::error::Error + 'static), why: &channel::Error) -> Failure {
+    use channel::Error as E;
+    let hint = match why {
+        E::Resolve { .. } => "check the internet connection and DNS; both devices need internet",
+        E::Connect { .. } => "check that the tunnel service runs and that no firewall blocks it",
+        E::Tls { source, .. } => certificate(source),
+        E::Trust(_) => "check the file of --ca, or install the package ca-certificates",
+        E::Plain { .. } => "use a wss:// address, or a relay on this machine",
+        E::Status { status: 404 } => {
+            "the phone is not at this tunnel service (any more); scan a new code, and check that \
+             both sides use the same --relay"
+        }
+        E::Status { status: 429 | 503 } => "the tunnel service is busy; try again in a minute",
+        E::Status { .. } | E::Upgrade | E::Subprotocol | E::RoutingId | E::Redirect(_) => {
+            "check that the address is that of a tunnel service and not of a proxy or a login page"
+        }
+        E::TimedOut => "check the internet connection; a firewall may swallow the packets",
+        _ => "try again; if it stays, look at the tunnel service's log",
+    };
+    Failure::because(Status::Network, error, hint)
+}
+
+fn certificate(error: &tls::Error) -> &'static str {
+    match error {
+        tls::Error::UnknownAuthority(_) => {
+            "name the authority of a private relay with --ca FILE; if the service is public, \
+             somebody may be in between"
+        }
+        tls::Error::WrongTime(_) => "check this machine's clock, then the service's certificate",
+        tls::Error::WrongName(_) => "use the host name that stands in the service's certificate",
+        _ => "check the service's certificate and that it speaks TLS 1.2 or 1.3",
+    }
+}
+
+/// What ended a transaction of the laptop.
+pub(crate) fn client(error: &client::Error) -> Failure {
+    use client::Error as E;
+    match error {
+        E::Radio(why) => radio(why),
+        E::Tunnel { source, .. } => tunnel(error, source),
+        E::Protocol(why) => laptop_protocol(why),
+        E::SimulatedRadio => simulated(error),
+        _ => Failure::because(Status::Failure, error, "run the command again"),
+    }
+}
+
+/// What ended a transaction of the phone.
+pub(crate) fn authenticator(error: &authenticator::Error) -> Failure {
+    use authenticator::Error as E;
+    match error {
+        E::Radio(why) => radio(why),
+        E::Tunnel { source, .. } => tunnel(error, source),
+        E::Protocol(why) => phone_protocol(why),
+        E::Store(why) => store(why),
+        E::SimulatedRadio => simulated(error),
+    }
+}
+
+fn simulated(error: &dyn std::error::Error) -> Failure {
+    let hint =
+        "name a relay of your own with --relay, or say --simulated-with-public if you mean it";
+    Failure::because(Status::Usage, error, hint)
+}
+
+fn laptop_protocol(error: &hybrid::Error) -> Failure {
+    use hybrid::{Error as E, Waiting as W};
+    let (status, hint) = match error {
+        E::NoAdvert(heard) if heard.unassigned_service.is_some() => (
+            Status::Protocol,
+            "the phone was heard, but named a tunnel service that does not exist; update its software",
+        ),
+        E::NoAdvert(_) => (
+            Status::NotHeard,
+            "scan the code with the phone's camera, switch Bluetooth on in the phone, hold it near \
+             this computer, and check that the phone has internet",
+        ),
+        E::TimedOut(W::Response) | E::PeerClosed(W::Response) => (
+            Status::NotHeard,
+            "look at the phone: it may have been declined, locked, or lost its connection; a \
+             passkey that it shows although the site does not know it may be deleted there",
+        ),
+        E::TimedOut(W::Channel) => {
+            (Status::Network, "check the internet connection; a firewall may swallow the packets")
+        }
+        E::TimedOut(_) | E::PeerClosed(_) => (
+            Status::NotHeard,
+            "keep the phone on and near, check its internet, and scan a new code",
+        ),
+        E::ChannelFailed => (Status::Network, "check the internet connection of both devices"),
+        E::Handshake(_) => (
+            Status::Protocol,
+            "scan a new code, with one phone only; if it stays, somebody may be in between",
+        ),
+        E::Frame(_) | E::PostHandshake(_) | E::OutOfTurn => {
+            (Status::Protocol, "scan a new code; if it stays, the phone's software is to blame")
+        }
+        E::NotOffered => (Status::Refused, "use a phone that offers passkeys"),
+        E::Cancelled => (Status::Interrupted, "run the command again when you are ready"),
+        _ => (Status::Failure, "run the command again"),
+    };
+    Failure::because(status, error, hint)
+}
+
+fn phone_protocol(error: &hybrid::Error) -> Failure {
+    use hybrid::{Error as E, Waiting as W};
+    let (status, hint) = match error {
+        E::TimedOut(W::Client) | E::PeerClosed(W::Client) => (
+            Status::NotHeard,
+            "check that the laptop still shows the code, has Bluetooth and internet, and is near",
+        ),
+        E::TimedOut(W::Acknowledgement) | E::PeerClosed(W::Acknowledgement) => (
+            Status::NotHeard,
+            "the laptop may not have got the answer; a passkey that was just saved is possibly \
+             orphaned, see: cabled phone passkeys list",
+        ),
+        E::TimedOut(W::Channel) => {
+            (Status::Network, "check the internet connection; a firewall may swallow the packets")
+        }
+        E::TimedOut(_) | E::PeerClosed(_) => {
+            (Status::NotHeard, "the laptop gave up; show and scan a new code there")
+        }
+        E::ChannelFailed => (Status::Network, "check the internet connection"),
+        E::Handshake(_) | E::Frame(_) | E::OutOfTurn => {
+            (Status::Protocol, "scan the code again, once; if it stays, somebody may be in between")
+        }
+        E::Cancelled => (Status::Interrupted, "nothing was saved; scan again when you are ready"),
+        _ => (Status::Failure, "scan the code again"),
+    };
+    Failure::because(status, error, hint)
+}
+
+/// Passkey store.
+pub(crate) fn store(error: &authenticator::store::Error) -> Failure {
+    use authenticator::store::Error as E;
+    let (status, hint) = match error {
+        E::NotFound => {
+            (Status::Storage, "scan a code to make one, or name its folder with --store")
+        }
+        E::AlreadyExists => (Status::Storage, "use it, or name another folder with --store"),
+        E::InUse => (Status::Locked, "wait for the other program, or end it"),
+        E::WrongPin { .. } => (Status::Locked, "try again; nothing is lost by wrong PINs"),
+        E::LockedOut { .. } => {
+            (Status::Locked, "wait; nothing is lost, and the right PIN works then")
+        }
+        E::NewerSchema { .. } => (Status::Storage, "use the newer version of cabled that wrote it"),
+        E::Corrupt => (Status::Storage, "keep a copy of the file, then restore a backup"),
+        E::DiskFull(_) => (Status::Storage, "free some space and try again; nothing was changed"),
+        E::Permission(_) => (Status::Storage, "check who owns the folder named by --store"),
+        E::NoSuchPasskey => (Status::Usage, "see: cabled phone passkeys list"),
+        E::TooLarge => (Status::Refused, "use shorter names"),
+        _ => (Status::Storage, "check the disk that holds the folder named by --store"),
+    };
+    Failure::because(status, error, hint)
+}
+
+/// WebAuthn, on the laptop.
+pub(crate) fn webauthn(error: &webauthn::Error) -> Failure {
+    use webauthn::Error as E;
+    let (status, hint) = match error {
+        E::Options(_) => (Status::Usage, "pass what the relying party's server sends, unchanged"),
+        E::Origin(_) => (
+            Status::Usage,
+            "name the web site with --origin https://SITE, as its address bar shows it",
+        ),
+        E::Unsuitable(_) => (Status::Refused, "use another phone, or change the site's demands"),
+        E::Refused(refusal) => (Status::Refused, refused(refusal.status)),
+        E::Answer(_) => {
+            (Status::Protocol, "try again; if it stays, the phone's software is to blame")
+        }
+    };
+    Failure::because(status, error, hint)
+}
+
+fn refused(status: ctap::Status) -> &'static str {
+    match status {
+        ctap::Status::CREDENTIAL_EXCLUDED => {
+            "if the site does not list it, the passkey is an orphan: delete it on the phone, then \
+             register again"
+        }
+        ctap::Status::NO_CREDENTIALS => "register a passkey first, or use the phone that has it",
+        ctap::Status::OPERATION_DENIED => "approve the request on the phone if you started it",
+        _ => "look at the phone, then run the command again",
+    }
+}
+
+/// A text that should have been a QR's.
+pub(crate) fn qr(error: &qr::Error) -> Failure {
+    let hint = match error {
+        qr::Error::Scheme => "scan the code of a passkey request; its text begins with FIDO:/",
+        _ => "scan the code again, or copy its whole text: FIDO:/ and some 170 digits",
+    };
+    Failure::because(Status::Usage, error, hint)
+}

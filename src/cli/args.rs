@@ -1,0 +1,92 @@
+//! Options that several commands share.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::advice;
+use super::failure::{Failure, Status};
+use crate::ble::{Radio, RadioSpec};
+use crate::channel::tls::Trust;
+use crate::channel::websocket::Connector;
+use crate::hybrid::tunnel::ServiceUrl;
+
+/// Options of the whole program.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Global {
+    /// Print results and events as JSON, one object to a line
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Print only results, questions and errors
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// Log what happens inside to standard error: -v for steps, -vv for details
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+/// Radio and tunnel service: what laptop and phone both need.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Link {
+    /// Bluetooth, or a simulated radio between processes on this machine: air:DIR
+    #[arg(long, value_name = "RADIO", default_value = "bluez", env = "CABLED_RADIO")]
+    radio: RadioSpec,
+    /// Use this tunnel service, such as ws://127.0.0.1:4433, in place of the public ones
+    #[arg(long, value_name = "URL", env = "CABLED_RELAY")]
+    relay: Option<ServiceUrl>,
+    /// Believe the certificate authorities in this PEM file too
+    #[arg(long, value_name = "FILE", env = "CABLED_CA")]
+    ca: Option<PathBuf>,
+    /// Let a simulated radio be used with the public tunnel services, where it proves nothing
+    #[arg(long)]
+    pub(crate) simulated_with_public: bool,
+}
+
+impl Link {
+    /// The radio. Call it inside of the runtime.
+    pub(crate) fn radio(&self) -> Result<Radio, Failure> {
+        Radio::open(&self.radio).map_err(|error| advice::radio(&error))
+    }
+
+    /// The tunnel service to use whatever an advert says.
+    pub(crate) fn relay(&self) -> Option<&ServiceUrl> {
+        self.relay.as_ref()
+    }
+
+    /// The connector, which believes the system's authorities and those of `--ca`.
+    pub(crate) fn connector(&self) -> Connector {
+        Connector::new(match &self.ca {
+            Some(file) => Trust::SystemAnd(file.clone()),
+            None => Trust::System,
+        })
+    }
+}
+
+/// Reads a file, or standard input for `-`, of at most `limit` bytes.
+///
+/// # Errors
+///
+/// [`Status::Storage`] when it cannot be read, [`Status::Usage`] when it is longer.
+pub(crate) fn read_input(path: &std::path::Path, limit: u64) -> Result<Vec<u8>, Failure> {
+    use std::io::Read;
+    let mut bytes = Vec::new();
+    let read = match path.as_os_str() == "-" {
+        true => std::io::stdin().lock().take(limit + 1).read_to_end(&mut bytes),
+        false => {
+            std::fs::File::open(path).and_then(|file| file.take(limit + 1).read_to_end(&mut bytes))
+        }
+    };
+    read.map_err(|error| {
+        let error = format!("cannot read {}: {error}", path.display());
+        Failure::new(
+            Status::Storage,
+            error,
+            "name a file that you may read, or - for standard input",
+        )
+    })?;
+    if bytes.len() as u64 > limit {
+        let error = format!("{} is longer than {limit} bytes", path.display());
+        return Err(Failure::new(Status::Usage, error, "this is not the file that was meant"));
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,207 @@
+//! `cabled register` and `cabled sign-in`: the laptop.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use clap::Args;
+use rand_core::RngCore;
+use serde_json::{Value, json};
+
+use super::args::{Link, read_input};
+use super::ceremony::Audience;
+use super::failure::Failure;
+use super::qr::QrStyle;
+use super::ui::{Ui, print};
+use super::{advice, ceremony, system};
+use crate::client::webauthn::{Assertion, CreationOptions, Origin, Registration, RequestOptions};
+use crate::client::{Client, Config};
+
+/// Longest options taken, in bytes.
+const MAX_OPTIONS: u64 = 1 << 20;
+
+/// What both ceremonies take.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Ceremony {
+    /// The relying party's options as JSON: a file, or - for standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "rp_id", required_unless_present = "rp_id")]
+    options: Option<PathBuf>,
+    /// The web site's origin, such as https://contoso.com; with --rp-id https://RP_ID is assumed
+    #[arg(long, value_name = "ORIGIN", required_unless_present = "rp_id")]
+    origin: Option<String>,
+    /// The relying party's domain, in place of --options
+    #[arg(long, value_name = "DOMAIN")]
+    rp_id: Option<String>,
+    /// The challenge in base64url, in place of a random one
+    #[arg(long, value_name = "BASE64URL", requires = "rp_id")]
+    challenge: Option<String>,
+    /// Where to show the code: terminal, url, png:FILE, svg:FILE or none
+    #[arg(long, value_name = "HOW", default_value = "terminal")]
+    qr: QrStyle,
+    #[command(flatten)]
+    link: Link,
+}
+
+/// Registers a passkey that will be on a phone
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Register {
+    #[command(flatten)]
+    ceremony: Ceremony,
+    /// The account's name at the relying party
+    #[arg(long, value_name = "NAME", requires = "rp_id")]
+    user: Option<String>,
+    /// The person's name
+    #[arg(long, value_name = "NAME", requires = "rp_id")]
+    display_name: Option<String>,
+    /// The account's handle in base64url, in place of a random one
+    #[arg(long, value_name = "BASE64URL", requires = "rp_id")]
+    user_id: Option<String>,
+    /// The relying party's name for people
+    #[arg(long, value_name = "NAME", requires = "rp_id")]
+    rp_name: Option<String>,
+}
+
+/// Signs in with a passkey that is on a phone
+#[derive(Args, Clone, Debug)]
+pub(crate) struct SignIn {
+    #[command(flatten)]
+    ceremony: Ceremony,
+    /// A passkey that may be used, its ID in base64url; repeat for more, leave out for any
+    #[arg(long, value_name = "BASE64URL", requires = "rp_id")]
+    credential: Vec<String>,
+    /// Which account to use when the phone offers several: a user name
+    #[arg(long, value_name = "NAME")]
+    account: Option<String>,
+}
+
+impl Ceremony {
+    fn origin(&self) -> Result<Origin, Failure> {
+        let text = match (&self.origin, &self.rp_id) {
+            (Some(origin), _) => origin.clone(),
+            (None, Some(rp_id)) => format!("https://{rp_id}"),
+            // The parser of the command line demands one of them.
+            (None, None) => String::new(),
+        };
+        text.parse()
+            .map_err(|error| advice::webauthn(&crate::client::webauthn::Error::Origin(error)))
+    }
+
+    /// The options: what the relying party sent, or what the flags put together.
+    fn options(&self, from_flags: impl FnOnce(&str, &str) -> Value) -> Result<Vec<u8>, Failure> {
+        match (&self.options, &self.rp_id) {
+            (Some(file), _) => read_input(file, MAX_OPTIONS),
+            (None, rp_id) => {
+                let challenge = self.challenge.clone().unwrap_or_else(random_base64);
+                let rp_id = rp_id.as_deref().unwrap_or_default();
+                Ok(from_flags(rp_id, &challenge).to_string().into_bytes())
+            }
+        }
+    }
+
+    fn terminal(&self, ui: Ui) -> Terminal<'_> {
+        Terminal { ui, qr: &self.qr }
+    }
+
+    fn client(&self, timeout: Duration) -> Result<Client, Failure> {
+        let mut config = Config::new(self.link.connector());
+        config.relay = self.link.relay().cloned();
+        config.simulated_with_public = self.link.simulated_with_public;
+        config.deadlines.advert = config.deadlines.advert.min(timeout);
+        Client::new(self.link.radio()?, config).map_err(|error| advice::client(&error))
+    }
+}
+
+/// Whoever started the command, and where that person wants the code.
+struct Terminal<'a> {
+    ui: Ui,
+    qr: &'a QrStyle,
+}
+
+impl Audience for Terminal<'_> {
+    fn qr(&mut self, text: &str) -> Result<(), Failure> {
+        self.ui.qr(text, self.qr)
+    }
+
+    fn step(&mut self, event: &'static str, words: &str) {
+        self.ui.step(event, words, json!({}));
+    }
+
+    fn note(&mut self, words: &str) {
+        self.ui.note(words);
+    }
+}
+
+fn random_base64() -> String {
+    let mut bytes = [0; 32];
+    system::random().fill_bytes(&mut bytes);
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+impl Register {
+    pub(crate) async fn run(&self, ui: Ui) -> Result<(), Failure> {
+        let origin = self.ceremony.origin()?;
+        let options =
+            self.ceremony.options(|rp_id, challenge| self.as_options(rp_id, challenge))?;
+        let options = CreationOptions::parse(&options).map_err(|e| advice::webauthn(&e.into()))?;
+        let registration =
+            Registration::prepare(options, &origin).map_err(|e| advice::webauthn(&e))?;
+        let rp_id = registration.rp_id().as_str().to_owned();
+        let client = self.ceremony.client(registration.timeout())?;
+        let response =
+            ceremony::register(&mut self.ceremony.terminal(ui), &client, registration).await?;
+        ui.step("registered", "Passkey saved.", json!({ "rpId": rp_id }));
+        print(&to_json(&response))
+    }
+
+    fn as_options(&self, rp_id: &str, challenge: &str) -> Value {
+        let user = self.user.as_deref().unwrap_or("user");
+        json!({
+            "rp": { "id": rp_id, "name": self.rp_name.as_deref().unwrap_or(rp_id) },
+            "user": {
+                "id": self.user_id.clone().unwrap_or_else(random_base64),
+                "name": user,
+                "displayName": self.display_name.as_deref().unwrap_or(user),
+            },
+            "challenge": challenge,
+            "pubKeyCredParams": [{ "type": "public-key", "alg": -7 }],
+            "authenticatorSelection": {
+                "residentKey": "required",
+                "requireResidentKey": true,
+                "userVerification": "required",
+            },
+        })
+    }
+}
+
+impl SignIn {
+    pub(crate) async fn run(&self, ui: Ui) -> Result<(), Failure> {
+        let origin = self.ceremony.origin()?;
+        let options =
+            self.ceremony.options(|rp_id, challenge| self.as_options(rp_id, challenge))?;
+        let options = RequestOptions::parse(&options).map_err(|e| advice::webauthn(&e.into()))?;
+        let assertion = Assertion::prepare(options, &origin).map_err(|e| advice::webauthn(&e))?;
+        let rp_id = assertion.rp_id().as_str().to_owned();
+        let client = self.ceremony.client(assertion.timeout())?;
+        let account = self.account.as_deref();
+        let audience = &mut self.ceremony.terminal(ui);
+        let response = ceremony::sign_in(audience, &client, assertion, account).await?;
+        ui.step("signed-in", "Signed in.", json!({ "rpId": rp_id }));
+        print(&to_json(&response))
+    }
+
+    fn as_options(&self, rp_id: &str, challenge: &str) -> Value {
+        let allowed = |id: &String| json!({ "type": "public-key", "id": id });
+        json!({
+            "rpId": rp_id,
+            "challenge": challenge,
+            "userVerification": "required",
+            "allowCredentials": self.credential.iter().map(allowed).collect::<Vec<_>>(),
+        })
+    }
+}
+
+pub(super) fn to_json(response: &impl serde::Serialize) -> String {
+    // Made of strings, booleans and maps with string keys only, so there is nothing to fail.
+    serde_json::to_string(response).unwrap_or_default()
+}

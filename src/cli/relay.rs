@@ -1,0 +1,126 @@
+//! `cabled relay`: the tunnel service, and the name that one of its own would have.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::failure::{Failure, Status};
+use super::system;
+use super::ui::{Ui, event_line, print};
+use crate::hybrid::tunnel::{RoutingId, TunnelServiceId};
+use crate::relay::{self, Config, Limits, TlsFiles};
+
+/// Runs a tunnel service, where a phone and a laptop meet
+#[derive(Args, Clone, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Relay {
+    #[command(subcommand)]
+    command: Option<Sub>,
+    /// Where to listen; port 0 lets the system choose, and the first line printed tells
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// Certificate chain for wss://, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// Its private key, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// Speak plain ws:// on an address that others can reach: behind a proxy that ends TLS
+    #[arg(long)]
+    allow_plain: bool,
+    /// This node's routing ID, 6 hex digits, in place of a random one
+    #[arg(long, value_name = "HEX")]
+    routing_id: Option<RoutingId>,
+    /// Longest life of a joined tunnel, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    life: u64,
+    /// How long a phone waits for its laptop, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    waiting: u64,
+    /// Longest message, in bytes
+    #[arg(long, value_name = "BYTES", default_value_t = 1 << 20)]
+    message_len: usize,
+    /// Tunnels at a time
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    tunnels: usize,
+    /// Connections at a time from one IPv4 address or IPv6 /64
+    #[arg(long, value_name = "N", default_value_t = 256)]
+    per_address: usize,
+}
+
+#[derive(Subcommand, Clone, Debug)]
+enum Sub {
+    /// Prints the domain name that phones and laptops compute from a tunnel service's number
+    Domain {
+        /// 0 and 1 are Google's and Apple's, 256 to 65535 are for everybody
+        id: u16,
+    },
+}
+
+impl Relay {
+    pub(crate) async fn run(&self, ui: Ui) -> Result<(), Failure> {
+        match &self.command {
+            Some(Sub::Domain { id }) => domain(ui, TunnelServiceId::new(*id)),
+            None => self.serve(ui).await,
+        }
+    }
+
+    async fn serve(&self, ui: Ui) -> Result<(), Failure> {
+        let relay = relay::Relay::bind(self.config()).await.map_err(|error| advice(&error))?;
+        let scheme = if self.tls_cert.is_some() { "wss" } else { "ws" };
+        let url = format!("{scheme}://{}", relay.local_addr());
+        match ui.is_json() {
+            true => print(&event_line("listening", json!({ "url": url })).to_string())?,
+            false => print(&format!("listening on {url}"))?,
+        }
+        relay.serve(system::interrupted()).await;
+        ui.step("stopped", "Stopped.", json!({}));
+        Ok(())
+    }
+
+    fn config(&self) -> Config {
+        let files = self.tls_cert.clone().zip(self.tls_key.clone());
+        Config {
+            tls: files.map(|(certificate, key)| TlsFiles { certificate, key }),
+            allow_plain: self.allow_plain,
+            routing_id: self.routing_id,
+            limits: Limits {
+                life: Duration::from_secs(self.life),
+                waiting: Duration::from_secs(self.waiting),
+                message_len: self.message_len,
+                tunnels: self.tunnels,
+                connections_per_address: self.per_address,
+                ..Limits::default()
+            },
+            ..Config::new(self.listen)
+        }
+    }
+}
+
+fn domain(ui: Ui, id: TunnelServiceId) -> Result<(), Failure> {
+    let hint = "choose a number from 256 to 65535; its name has to be registered";
+    let domain = id.domain().map_err(|error| Failure::because(Status::Usage, &error, hint))?;
+    match ui.is_json() {
+        true => print(&json!({ "v": 1, "id": id.value(), "domain": domain }).to_string()),
+        false => print(&domain),
+    }
+}
+
+fn advice(error: &relay::Error) -> Failure {
+    use relay::Error as E;
+    let (status, hint) = match error {
+        E::Listen { .. } => {
+            (Status::Network, "choose another address with --listen, or stop what uses it")
+        }
+        E::Plain { .. } => (
+            Status::Usage,
+            "give --tls-cert and --tls-key, or --allow-plain behind a proxy that ends TLS",
+        ),
+        E::Tls(_) => (Status::Storage, "check the two PEM files and that they belong together"),
+        _ => (Status::Failure, "try again"),
+    };
+    Failure::because(status, error, hint)
+}

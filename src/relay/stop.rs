@@ -1,0 +1,32 @@
+//! The signal by which a stopping relay ends its connections.
+//!
+//! Depends on tokio only.
+
+use tokio::sync::watch;
+
+/// Receives the signal; one per connection.
+#[derive(Debug, Clone)]
+pub(super) struct Stop(watch::Receiver<bool>);
+
+/// Gives the signal, also by being dropped.
+#[derive(Debug)]
+pub(super) struct Stopper(watch::Sender<bool>);
+
+pub(super) fn channel() -> (Stopper, Stop) {
+    let (sender, receiver) = watch::channel(false);
+    (Stopper(sender), Stop(receiver))
+}
+
+impl Stopper {
+    pub(super) fn stop(&self) {
+        self.0.send_replace(true);
+    }
+}
+
+impl Stop {
+    /// Waits for the signal. Cancel safe.
+    pub(super) async fn requested(&mut self) {
+        // An error means that the relay itself is gone: that is the signal, too.
+        let _ = self.0.wait_for(|stopping| *stopping).await;
+    }
+}

@@ -81,7 +81,6 @@ pub(crate) const MAX_FUNCTION: usize = 60;
 
 /// Files above [`MAX_FILE`], with the length that they may have, and why.
 pub(crate) const LONG_FILES: &[(&str, usize, &str)] = &[
-    ("hybrid/client/step.rs", 345, "older than this check; to be cut along the states"),
     ("authenticator/driver.rs", 345, "older than this check; to be cut"),
     ("client/transaction.rs", 360, "older than this check; to be cut"),
 ];

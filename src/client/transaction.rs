@@ -114,6 +114,8 @@ impl Driver {
                 self.opening = None;
                 Woken::Opened(opened)
             }
+            // Before the sightings: a storm of foreign adverts must not put the deadline off.
+            () = sleep, if deadline.is_some() => Woken::Deadline,
             sighting = next(&mut self.scan), if self.scan.is_some() => {
                 Woken::Sighting(sighting.map_err(Error::Radio)?)
             }

@@ -113,7 +113,7 @@ where
         tokio::select! {
             biased;
             () = cancel => Woken::Cancelled,
-            // Before what others can send without end.
+            // Before what others send: a storm of it must not put the deadline off.
             () = sleep, if deadline.is_some() => Woken::Deadline,
             message = recv(&mut self.channel), if self.channel.is_some() => Woken::Message(message),
             opened = open(&mut self.opening), if self.opening.is_some() => {

@@ -107,15 +107,13 @@ impl Driver {
         let woken = tokio::select! {
             biased;
             command = self.inbox.recv() => Woken::Command(command),
-            // Before what others can send without end.
+            // Before what others send: a storm of it must not put the deadline off.
             () = sleep, if deadline.is_some() => Woken::Deadline,
             message = recv(&mut self.channel), if self.channel.is_some() => Woken::Message(message),
             opened = open(&mut self.opening), if self.opening.is_some() => {
                 self.opening = None;
                 Woken::Opened(opened)
             }
-            // Before the sightings: a storm of foreign adverts must not put the deadline off.
-            () = sleep, if deadline.is_some() => Woken::Deadline,
             sighting = next(&mut self.scan), if self.scan.is_some() => {
                 Woken::Sighting(sighting.map_err(Error::Radio)?)
             }

@@ -25,8 +25,15 @@ pub(crate) fn radio(error: &ble::Error) -> Failure {
     Failure::because(Status::Radio, error, hint)
 }
 
+/// Who could not use a tunnel: some answers of a tunnel service mean different things to the two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    Laptop,
+    Phone,
+}
+
 /// A tunnel that could not be used: this is the internet half.
-pub(crate) fn tunnel(error: &(dyn std::error::Error + 'static), why: &channel::Error) -> Failure {
+fn tunnel(error: &(dyn std::error::Error + 'static), why: &channel::Error, side: Side) -> Failure {
     use channel::Error as E;
     let hint = match why {
         E::Resolve { .. } => "check the internet connection and DNS; both devices need internet",
@@ -34,9 +41,12 @@ pub(crate) fn tunnel(error: &(dyn std::error::Error + 'static), why: &channel::E
         E::Tls { source, .. } => certificate(source),
         E::Trust(_) => "check the file of --ca, or install the package ca-certificates",
         E::Plain { .. } => "use a wss:// address, or a relay on this machine",
-        E::Status { status: 404 } => {
-            "the phone is not at this tunnel service (any more); scan a new code, and check that \
-             both sides use the same --relay"
+        E::Status { status: 404 | 410 } if side == Side::Laptop => {
+            "the phone is not at this tunnel service (any more); show and scan a new code, and \
+             check that both sides use the same --relay"
+        }
+        E::Status { status: 409 } if side == Side::Phone => {
+            "this code was scanned already, perhaps by another phone; show and scan a new one"
         }
         E::Status { status: 429 | 503 } => "the tunnel service is busy; try again in a minute",
         E::Status { .. } | E::Upgrade | E::Subprotocol | E::RoutingId | E::Redirect(_) => {
@@ -46,6 +56,36 @@ pub(crate) fn tunnel(error: &(dyn std::error::Error + 'static), why: &channel::E
         _ => "try again; if it stays, look at the tunnel service's log",
     };
     Failure::because(Status::Network, error, hint)
+}
+
+/// A tunnel that ended in the middle: whose fault that is, as far as it can be told.
+fn broken(error: &(dyn std::error::Error + 'static), why: &channel::Error, side: Side) -> Failure {
+    use channel::Error as E;
+    let (status, hint) = match (why, side) {
+        (E::Closed { code: Some(1001) }, Side::Laptop) => (
+            Status::NotHeard,
+            "check the phone's internet connection, then show and scan a new code",
+        ),
+        (E::Closed { code: Some(1001) }, Side::Phone) => (
+            Status::NotHeard,
+            "check the laptop's internet connection, then show and scan a new code",
+        ),
+        (E::Closed { .. }, _) => (
+            Status::Network,
+            "show and scan a new code, and be quicker; if it stays, look at the tunnel service's \
+             log",
+        ),
+        (E::Lost(_), _) => (
+            Status::Network,
+            "check the internet connection and that the tunnel service still runs, then show and \
+             scan a new code",
+        ),
+        _ => (
+            Status::Protocol,
+            "show and scan a new code; if it stays, the tunnel service is to blame",
+        ),
+    };
+    Failure::because(status, error, hint)
 }
 
 fn certificate(error: &tls::Error) -> &'static str {
@@ -65,7 +105,8 @@ pub(crate) fn client(error: &client::Error) -> Failure {
     use client::Error as E;
     match error {
         E::Radio(why) => radio(why),
-        E::Tunnel { source, .. } => tunnel(error, source),
+        E::Tunnel { source, .. } => tunnel(error, source, Side::Laptop),
+        E::Broken { source, .. } => broken(error, source, Side::Laptop),
         E::Protocol(why) => laptop_protocol(why),
         E::SimulatedRadio => simulated(error),
         _ => Failure::because(Status::Failure, error, "run the command again"),
@@ -77,7 +118,13 @@ pub(crate) fn authenticator(error: &authenticator::Error) -> Failure {
     use authenticator::Error as E;
     match error {
         E::Radio(why) => radio(why),
-        E::Tunnel { source, .. } => tunnel(error, source),
+        E::Tunnel { source, .. } => tunnel(error, source, Side::Phone),
+        E::Broken { source, .. } => broken(error, source, Side::Phone),
+        E::Unconfirmed { source, .. } => {
+            let hint = "look at: cabled phone passkeys list; if the site does not offer the new \
+                        passkey at the next sign-in, delete it and register again";
+            Failure::because(authenticator(source).status, error, hint)
+        }
         E::Protocol(why) => phone_protocol(why),
         E::Store(why) => store(why),
         E::SimulatedRadio => simulated(error),
@@ -104,8 +151,8 @@ fn laptop_protocol(error: &hybrid::Error) -> Failure {
         ),
         E::TimedOut(W::Response) | E::PeerClosed(W::Response) => (
             Status::NotHeard,
-            "look at the phone: it may have been declined, locked, or lost its connection; a \
-             passkey that it shows although the site does not know it may be deleted there",
+            "look at the phone, then try again; if it now has a passkey that the site does not \
+             know, delete that passkey there",
         ),
         E::TimedOut(W::Channel) => {
             (Status::Network, "check the internet connection; a firewall may swallow the packets")
@@ -138,8 +185,7 @@ fn phone_protocol(error: &hybrid::Error) -> Failure {
         ),
         E::TimedOut(W::Acknowledgement) | E::PeerClosed(W::Acknowledgement) => (
             Status::NotHeard,
-            "the laptop may not have got the answer; a passkey that was just saved is possibly \
-             orphaned, see: cabled phone passkeys list",
+            "the laptop may not have got the answer; if it says so, show and scan a new code there",
         ),
         E::TimedOut(W::Channel) => {
             (Status::Network, "check the internet connection; a firewall may swallow the packets")
@@ -151,7 +197,7 @@ fn phone_protocol(error: &hybrid::Error) -> Failure {
         E::Handshake(_) | E::Frame(_) | E::OutOfTurn => {
             (Status::Protocol, "scan the code again, once; if it stays, somebody may be in between")
         }
-        E::Cancelled => (Status::Interrupted, "nothing was saved; scan again when you are ready"),
+        E::Cancelled => (Status::Interrupted, "scan a new code when you are ready"),
         _ => (Status::Failure, "scan the code again"),
     };
     Failure::because(status, error, hint)

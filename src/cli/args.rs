@@ -16,13 +16,13 @@ use crate::hybrid::tunnel::ServiceUrl;
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Global {
     /// Print results and events as JSON, one object to a line
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Output")]
     pub(crate) json: bool,
     /// Print only results, questions and errors
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, help_heading = "Output")]
     pub(crate) quiet: bool,
     /// Log what happens inside to standard error: -v for steps, -vv for details
-    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    #[arg(long, short, global = true, help_heading = "Output", action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
 }
 

@@ -177,6 +177,7 @@ fn hung_up(error: &Error) -> bool {
     use hybrid::Error as E;
     let waiting = match error {
         Error::Protocol(E::PeerClosed(waiting) | E::TimedOut(waiting)) => waiting,
+        Error::Broken { waiting, .. } => waiting,
         _ => return false,
     };
     matches!(waiting, Waiting::Acknowledgement | Waiting::Request)

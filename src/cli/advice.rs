@@ -1,6 +1,7 @@
 //! What to do about each error: from the library's typed errors to a [`Failure`] with a hint.
 
 use super::failure::{Failure, Status};
+use super::image::ImageError;
 use crate::channel::{self, tls};
 use crate::client::webauthn;
 use crate::ctap;
@@ -260,7 +261,38 @@ fn refused(status: ctap::Status) -> &'static str {
 pub(crate) fn qr(error: &qr::Error) -> Failure {
     let hint = match error {
         qr::Error::Scheme => "scan the code of a passkey request; its text begins with FIDO:/",
-        _ => "scan the code again, or copy its whole text: FIDO:/ and some 170 digits",
+        qr::Error::TooLong => "pass the text of one code and nothing else, some 180 characters",
+        qr::Error::Digits(_) => {
+            "scan the code again, or copy its whole text: no digit may be missing"
+        }
+        qr::Error::Member(0) => {
+            "member 0 is the laptop's public key, 33 bytes; whoever made it erred"
+        }
+        qr::Error::Member(1) => {
+            "member 1 is the secret of the code, 16 bytes; whoever made it erred"
+        }
+        qr::Error::Member(2) => "member 2 is a number of tunnel services; whoever made it erred",
+        qr::Error::Member(3) => "member 3 is a time in seconds; whoever made it erred",
+        qr::Error::Member(4) => "member 4 is true or false (linking); whoever made it erred",
+        qr::Error::Member(5) => "member 5 is a text (the hint); whoever made it erred",
+        _ => "scan the code again; if it stays, the software that made it is to blame",
     };
     Failure::because(Status::Usage, error, hint)
+}
+
+/// A picture without a code for us.
+pub(crate) fn image(error: &ImageError) -> Failure {
+    use ImageError as E;
+    let (status, hint) = match error {
+        E::Read(_) => (Status::Storage, "name a file that you may read with --image"),
+        E::FileTooLarge | E::TooManyPixels => {
+            (Status::Usage, "take a picture of the code alone, or a screenshot")
+        }
+        E::NotAPicture(_) => (Status::Usage, "name a PNG, JPEG, WebP, BMP or PNM file"),
+        E::NotFido => {
+            (Status::Usage, "take a picture of the code that the laptop shows for passkeys")
+        }
+        _ => (Status::Usage, "take a sharper picture, with all of the code and its white border"),
+    };
+    Failure::because(status, error, hint)
 }

@@ -58,6 +58,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rpassword", &["cli/"]),
     ("rustls", &["channel/", "relay/"]),
     ("rustls_native_certs", &["channel/tls"]),
+    ("rustix", &["cli/"]),
     ("rxing", &["cli/"]),
     ("snow", &["hybrid/noise"]),
     ("tokio_rustls", &["channel/", "relay/"]),

@@ -2,6 +2,8 @@
 //!
 //! Depends on `hybrid`, `ble` and the driver beside it.
 
+use std::fmt;
+
 use tokio::sync::{mpsc, oneshot};
 
 use super::transaction::Driver;
@@ -25,12 +27,17 @@ pub enum Progress {
     WaitingForUser,
 }
 
-/// A transaction that runs. Dropping it cancels it.
-#[derive(Debug)]
+/// A transaction that runs. Dropping it cancels it. `Debug` leaves the QR out.
 pub struct TransactionHandle {
     qr_text: Option<String>,
     commands: mpsc::Sender<Command>,
     task: Option<tokio::task::JoinHandle<Result<(), Error>>>,
+}
+
+impl fmt::Debug for TransactionHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TransactionHandle").field("task", &self.task).finish_non_exhaustive()
+    }
 }
 
 /// The steps of a transaction, as they happen. Dropping it is fine.
@@ -45,7 +52,6 @@ impl ProgressStream {
 }
 
 /// What the handle asks of the task.
-#[derive(Debug)]
 pub(super) enum Command {
     Ready(oneshot::Sender<PostHandshake>),
     Call(Vec<u8>, oneshot::Sender<Vec<u8>>),

@@ -232,10 +232,7 @@ pub(crate) fn webauthn(error: &webauthn::Error) -> Failure {
     use webauthn::Error as E;
     let (status, hint) = match error {
         E::Options(_) => (Status::Usage, "pass what the relying party's server sends, unchanged"),
-        E::Origin(_) => (
-            Status::Usage,
-            "name the web site with --origin https://SITE, as its address bar shows it",
-        ),
+        E::Origin(why) => (Status::Usage, origin(why)),
         E::Unsuitable(_) => (Status::Refused, "use another phone, or change the site's demands"),
         E::Refused(refusal) => (Status::Refused, refused(refusal.status)),
         E::Answer(_) => {
@@ -243,6 +240,19 @@ pub(crate) fn webauthn(error: &webauthn::Error) -> Failure {
         }
     };
     Failure::because(status, error, hint)
+}
+
+fn origin(error: &webauthn::OriginError) -> &'static str {
+    use webauthn::OriginError as E;
+    match error {
+        E::IpAddress(_) => "use the site's domain name, or localhost",
+        E::NotADomain(_) => "write the bare domain, such as shop.example, without https:// or port",
+        E::PublicSuffix(_) => "use a domain that belongs to the site alone",
+        E::Unrelated { .. } => {
+            "check both: a site may use its own domain and those above it, as RP ID"
+        }
+        _ => "name the web site with --origin https://SITE, as its address bar shows it",
+    }
 }
 
 fn refused(status: ctap::Status) -> &'static str {

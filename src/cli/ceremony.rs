@@ -104,12 +104,13 @@ async fn with_phone<T>(
     timeout: Duration,
     drive: impl AsyncFnOnce(&mut TransactionHandle, &GetInfo) -> Result<(T, Vec<Note>), Failure>,
 ) -> Result<T, Failure> {
+    let interrupted = system::interrupted();
     let (mut handle, progress) = client.begin(hint, system::unix_time(), &mut system::random());
     let text = handle.qr_text().unwrap_or_default().to_owned();
     let result = tokio::select! {
         result = talk(&mut handle, drive) => result,
         failure = tell(audience, progress, &text) => Err(failure),
-        () = system::interrupted() => Err(advice::client(&crate::hybrid::Error::Cancelled.into())),
+        () = interrupted => Err(advice::client(&crate::hybrid::Error::Cancelled.into())),
         () = tokio::time::sleep(timeout) => Err(too_late(timeout)),
     };
     match result {

@@ -181,6 +181,8 @@ pub(crate) struct World {
     pub(crate) phone_deadlines: cabled::hybrid::authenticator::Deadlines,
     pub(crate) service: TunnelServiceId,
     pub(crate) conditions: Conditions,
+    /// Another folder to be the air than the world's own.
+    pub(crate) air: Option<std::path::PathBuf>,
 }
 
 impl World {
@@ -207,11 +209,12 @@ impl World {
             phone_deadlines: Default::default(),
             service: TunnelServiceId::GOOGLE,
             conditions: Conditions::default(),
+            air: None,
         }
     }
 
     pub(crate) fn radio(&self) -> Radio {
-        let air = self.folder.path().join("air");
+        let air = self.air.clone().unwrap_or_else(|| self.folder.path().join("air"));
         Radio::Air(AirRadio::new(air, self.conditions.clone()).unwrap())
     }
 

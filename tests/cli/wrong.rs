@@ -54,8 +54,18 @@ fn arguments_that_make_no_sense() {
     fails(&["frobnicate"], 2, "unrecognized subcommand 'frobnicate'", "see: cabled --help");
     fails(&["regsiter"], 2, "'regsiter'", "'register'");
     fails(&["register"], 2, "--options <FILE>", "see: cabled register --help");
-    fails(&["register", "--rp-id", "a.example", "--qr", "ascii"], 2, "ascii", "--help");
-    fails(&["sign-in", "--rp-id", "a.example", "--relay", "http://x"], 2, "http://x", "--help");
+    fails(
+        &["register", "--rp-id", "a.example", "--qr", "ascii"],
+        2,
+        "ascii",
+        "see: cabled register --help",
+    );
+    fails(
+        &["sign-in", "--rp-id", "a.example", "--relay", "http://x"],
+        2,
+        "http://x",
+        "see: cabled sign-in --help",
+    );
     fails(&["sign-in", "--rp-id", "a.example", "--radio", "fm"], 2, "\"fm\" is no radio", "--help");
     fails(&["relay", "--tls-cert", "x"], 2, "--tls-key", "see: cabled relay --help");
     fails(&["relay", "domain", "77"], 2, "77", "256 to 65535");

@@ -8,9 +8,10 @@
 )]
 
 use std::fs::{self, Permissions};
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use cabled::authenticator::passkey::{CredProtect, PasskeyStore, PrfSeeds};
 use cabled::authenticator::store::KdfCost;
@@ -408,4 +409,82 @@ fn the_pin_changes() {
     failed(&home.phone(&["passkeys", "list"]), 8);
     stdout(&home.phone_with_pin(&new, &["passkeys", "list"]));
     failed(&home.phone_with_pin(&new, &["pin"]), 2);
+}
+
+// ---- both sides ----
+
+/// A running program that ends with its test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn start(args: &[&str]) -> Running {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cabled"));
+    command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    Running(command.spawn().unwrap())
+}
+
+/// A laptop's command beside the phone that answers it: the code goes from the standard error of
+/// one into the standard input of the other while both run.
+fn together(home: &Home, relay: &str, laptop: &[&str], phone: &[&str]) -> (Running, Vec<Value>) {
+    let air = format!("air:{}", home.path("air"));
+    let link = ["--radio", &air, "--relay", relay];
+    let mut laptop = start(&[laptop, &link, &["--qr", "url"]].concat());
+    let (store, pin) = (home.path("store"), home.path("pin"));
+    let own = ["--store", &store, "--pin-file", &pin, "--auto-approve", "--json"];
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cabled"));
+    command.args(["phone", "scan", "-"]).args(link).args(own).args(phone);
+    command.stdin(laptop.0.stderr.take().unwrap());
+    let output = command.output().unwrap();
+    let events = String::from_utf8(output.stdout).unwrap();
+    let events: Vec<Value> = events.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let last =
+        events.last().unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    assert_eq!(output.status.code(), last["status"].as_i64().map(|s| s as i32), "{events:?}");
+    (laptop, events)
+}
+
+fn names(events: &[Value]) -> Vec<&str> {
+    events.iter().map(|event| text(event, "event")).collect()
+}
+
+#[test]
+fn a_code_is_piped_from_the_laptop_to_the_phone() {
+    let home = Home::with_store(&[]);
+    let mut relay = start(&["relay"]);
+    let mut line = String::new();
+    let stdout = relay.0.stdout.take().unwrap();
+    BufReader::new(stdout).read_line(&mut line).unwrap();
+    let url = line.trim().rsplit(' ').next().unwrap();
+
+    for user in ["anna", "bob"] {
+        let register = ["register", "--rp-id", "contoso.com", "--user", user];
+        let (mut laptop, events) = together(&home, url, &register, &[]);
+        let steps = ["opening-tunnel", "advertising", "connected", "asked", "saved"];
+        assert_eq!(names(&events), [&steps[..], &["acknowledged", "result"]].concat());
+        assert_eq!(events.last().unwrap()["outcome"], "registered");
+        assert_eq!(laptop.0.wait().unwrap().code(), Some(0));
+    }
+    assert!(home.passkeys().iter().all(|passkey| passkey["state"] == "delivered"));
+
+    let sign_in = ["sign-in", "--rp-id", "contoso.com"];
+    let (mut laptop, events) = together(&home, url, &sign_in, &[]);
+    assert_eq!(events.last().unwrap()["outcome"], "signed-in");
+    assert_eq!(laptop.0.wait().unwrap().code(), Some(0));
+
+    let named = [&sign_in[..], &["--account", "anna"]].concat();
+    let (mut laptop, events) = together(&home, url, &named, &["--choose", "laptop"]);
+    assert_eq!(names(&events).iter().filter(|name| **name == "offered").count(), 2);
+    assert_eq!(laptop.0.wait().unwrap().code(), Some(0));
+
+    let elsewhere = ["sign-in", "--rp-id", "other.com"];
+    let (mut laptop, events) = together(&home, url, &elsewhere, &[]);
+    let last = events.last().unwrap();
+    assert_eq!((&last["outcome"], &last["status"]), (&json!("refused"), &json!(6)));
+    assert_eq!(laptop.0.wait().unwrap().code(), Some(6));
 }

@@ -12,8 +12,9 @@ use super::engine::{Outcome, Reply, Transport};
 use super::phone::{Phone, Progress};
 use super::{Consent, Error, PasskeyStore, Timestamp};
 use crate::ble::{Advertiser, Outgoing, RadioAdvertisement};
+use crate::channel;
+use crate::channel::slot::{Kept, Slot, kept};
 use crate::channel::websocket::WebSocketChannel;
-use crate::channel::{self, DataChannel};
 use crate::hybrid::advert::ADVERT_LEN;
 use crate::hybrid::authenticator::{Event, Input, Output, Transaction, Tunnel};
 use crate::hybrid::qr::ChannelKind;
@@ -28,8 +29,8 @@ pub(super) struct Driver<'a, S, C, K, R, P> {
     clock: K,
     rng: &'a mut R,
     progress: P,
-    opening: Option<Pin<Box<dyn Future<Output = Opened> + Send>>>,
-    channel: Option<Box<WebSocketChannel>>,
+    opening: Option<Kept<Opened>>,
+    channel: Slot<WebSocketChannel>,
     advertisement: Option<RadioAdvertisement>,
     /// Why the tunnel failed, for the error that the state machine then makes of it.
     failure: Option<Box<channel::Error>>,
@@ -70,7 +71,7 @@ where
             rng,
             progress,
             opening: None,
-            channel: None,
+            channel: Slot::empty(),
             advertisement: None,
             failure: None,
             broken: None,
@@ -115,8 +116,8 @@ where
             () = cancel => Woken::Cancelled,
             // Before what others send: a storm of it must not put the deadline off.
             () = sleep, if deadline.is_some() => Woken::Deadline,
-            message = recv(&mut self.channel), if self.channel.is_some() => Woken::Message(message),
-            opened = open(&mut self.opening), if self.opening.is_some() => {
+            message = self.channel.recv(), if self.channel.is_filled() => Woken::Message(message),
+            opened = kept(&mut self.opening), if self.opening.is_some() => {
                 self.opening = None;
                 Woken::Opened(opened)
             }
@@ -129,7 +130,7 @@ where
         let via = ChannelKind::Tunnel;
         match woken {
             Woken::Opened(Ok((channel, routing))) => {
-                self.channel = Some(channel);
+                self.channel.fill(channel);
                 let service = self.phone.config.service;
                 self.transaction.handle(Input::TunnelOpen { routing, service }, now)
             }
@@ -141,7 +142,7 @@ where
                 self.transaction.handle(Input::Message { via, message: &message }, now)
             }
             Woken::Message(Err(error)) => {
-                self.channel = None;
+                self.channel.clear();
                 self.broken = (!error.is_goodbye()).then(|| Box::new(error));
                 self.transaction.handle(Input::ChannelClosed { via }, now)
             }
@@ -164,7 +165,9 @@ where
                 Output::OpenTunnel(tunnel) => self.open(tunnel),
                 Output::Advertise(data) => self.advertise(&data).await?,
                 Output::StopAdvertising => self.advertisement = None,
-                Output::Send { message, .. } => self.send(&message).await,
+                Output::Send { message, .. } => {
+                    self.channel.send(&message, self.phone.config.send_deadline).await;
+                }
                 Output::CloseChannel => self.close().await,
                 Output::Event(event) => self.event(event)?,
             }
@@ -192,22 +195,9 @@ where
         Ok(())
     }
 
-    /// A message that cannot be sent is a channel that broke, and its reader will say so.
-    async fn send(&mut self, message: &[u8]) {
-        let deadline = Instant::now() + self.phone.config.send_deadline;
-        if let Some(channel) = &mut self.channel {
-            let sent = tokio::time::timeout_at(deadline, channel.send(message)).await;
-            if !matches!(sent, Ok(Ok(()))) {
-                tracing::debug!("the channel did not take a message");
-            }
-        }
-    }
-
     async fn close(&mut self) {
         self.opening = None;
-        if let Some(mut channel) = self.channel.take() {
-            channel.close().await;
-        }
+        self.channel.close().await;
     }
 
     fn event(&mut self, event: Event) -> Result<(), Error> {
@@ -253,19 +243,5 @@ where
 
     fn no_tunnel(&self, source: Box<channel::Error>) -> Error {
         Error::Tunnel { service: Box::new(self.phone.config.relay.clone()), source }
-    }
-}
-
-async fn recv(channel: &mut Option<Box<WebSocketChannel>>) -> Result<Vec<u8>, channel::Error> {
-    match channel {
-        Some(channel) => channel.recv().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn open(opening: &mut Option<Pin<Box<dyn Future<Output = Opened> + Send>>>) -> Opened {
-    match opening {
-        Some(opening) => opening.await,
-        None => std::future::pending().await,
     }
 }

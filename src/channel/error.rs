@@ -103,7 +103,8 @@ pub enum RedirectFault {
 
 impl Error {
     /// Whether the peer ended the channel in order, of its own will.
-    pub(crate) fn is_goodbye(&self) -> bool {
+    #[must_use]
+    pub fn is_goodbye(&self) -> bool {
         matches!(self, Self::Closed { code: Some(1000) })
     }
 }

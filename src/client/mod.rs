@@ -9,14 +9,13 @@ mod handle;
 mod transaction;
 pub mod webauthn;
 
-use std::future::Future;
-use std::pin::Pin;
 use std::time::Duration;
 
 use rand_core::{CryptoRng, RngCore};
 
 use crate::ble::Radio;
 use crate::channel;
+use crate::channel::slot::Kept;
 use crate::channel::websocket::{Connector, WebSocketChannel};
 use crate::hybrid::client::{Deadlines, QrOffer, Target, Transaction};
 use crate::hybrid::qr::Hint;
@@ -54,7 +53,7 @@ impl Config {
         }
     }
 
-    fn dial(&self, target: Target) -> Result<(ServiceUrl, Dialling), Error> {
+    fn dial(&self, target: Target) -> Result<(ServiceUrl, Kept<Dialled>), Error> {
         let Target::Tunnel { service, routing, tunnel } = target else {
             return Err(Error::Protocol(crate::hybrid::Error::ChannelFailed));
         };
@@ -73,7 +72,6 @@ impl Config {
 
 /// What came of opening a tunnel.
 type Dialled = Result<Box<WebSocketChannel>, Box<channel::Error>>;
-type Dialling = Pin<Box<dyn Future<Output = Dialled> + Send>>;
 
 fn named(service: TunnelServiceId) -> Result<ServiceUrl, Error> {
     // The state machine lets no unassigned service through.

@@ -6,10 +6,11 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 use super::handle::{Command, Progress};
-use super::{Config, Dialled, Dialling, Error};
+use super::{Config, Dialled, Error};
 use crate::ble::{AddressType, Radio, RadioScan, Scan, Scanner, Sighting};
+use crate::channel;
+use crate::channel::slot::{Kept, Slot, kept};
 use crate::channel::websocket::WebSocketChannel;
-use crate::channel::{self, DataChannel};
 use crate::hybrid::client::{Event, Input, Output, Sender, Target, Transaction};
 use crate::hybrid::post_handshake::PostHandshake;
 use crate::hybrid::tunnel::ServiceUrl;
@@ -22,8 +23,8 @@ pub(super) struct Driver {
     inbox: mpsc::Receiver<Command>,
     progress: mpsc::Sender<Progress>,
     scan: Option<RadioScan>,
-    opening: Option<Dialling>,
-    channel: Option<Box<WebSocketChannel>>,
+    opening: Option<Kept<Dialled>>,
+    channel: Slot<WebSocketChannel>,
     /// The tunnel service of the last dialling.
     service: Option<ServiceUrl>,
     /// Why it failed, for the error that the state machine then makes of it.
@@ -61,7 +62,7 @@ impl Driver {
             progress,
             scan: None,
             opening: None,
-            channel: None,
+            channel: Slot::empty(),
             service: None,
             failure: None,
             broken: None,
@@ -109,8 +110,8 @@ impl Driver {
             command = self.inbox.recv() => Woken::Command(command),
             // Before what others send: a storm of it must not put the deadline off.
             () = sleep, if deadline.is_some() => Woken::Deadline,
-            message = recv(&mut self.channel), if self.channel.is_some() => Woken::Message(message),
-            opened = open(&mut self.opening), if self.opening.is_some() => {
+            message = self.channel.recv(), if self.channel.is_filled() => Woken::Message(message),
+            opened = kept(&mut self.opening), if self.opening.is_some() => {
                 self.opening = None;
                 Woken::Opened(opened)
             }
@@ -131,7 +132,7 @@ impl Driver {
                     .handle(Input::Sighting { service_data: &service_data, sender }, now)
             }
             Woken::Opened(Ok(channel)) => {
-                self.channel = Some(channel);
+                self.channel.fill(channel);
                 self.transaction.handle(Input::ChannelOpen, now)
             }
             Woken::Opened(Err(failure)) => {
@@ -140,7 +141,7 @@ impl Driver {
             }
             Woken::Message(Ok(message)) => self.transaction.handle(Input::Message(&message), now),
             Woken::Message(Err(error)) => {
-                self.channel = None;
+                self.channel.clear();
                 self.broken = (!error.is_goodbye()).then(|| Box::new(error));
                 self.transaction.handle(Input::ChannelClosed, now)
             }
@@ -188,7 +189,9 @@ impl Driver {
                 }
                 Output::StopScan => self.scan = None,
                 Output::OpenChannel(target) => self.open(target)?,
-                Output::Send(message) => self.send(&message).await,
+                Output::Send(message) => {
+                    self.channel.send(&message, self.config.send_deadline).await;
+                }
                 Output::CloseChannel => self.close().await,
                 Output::Event(event) => self.event(event),
             }
@@ -202,22 +205,9 @@ impl Driver {
         Ok(())
     }
 
-    /// A message that cannot be sent is a channel that broke, and its reader will say so.
-    async fn send(&mut self, message: &[u8]) {
-        let deadline = Instant::now() + self.config.send_deadline;
-        if let Some(channel) = &mut self.channel {
-            let sent = tokio::time::timeout_at(deadline, channel.send(message)).await;
-            if !matches!(sent, Ok(Ok(()))) {
-                tracing::debug!("the channel did not take a message");
-            }
-        }
-    }
-
     async fn close(&mut self) {
         self.opening = None;
-        if let Some(mut channel) = self.channel.take() {
-            channel.close().await;
-        }
+        self.channel.close().await;
     }
 
     fn event(&mut self, event: Event) {
@@ -259,20 +249,6 @@ impl Driver {
             }
             (error, ..) => Error::Protocol(error),
         }
-    }
-}
-
-async fn recv(channel: &mut Option<Box<WebSocketChannel>>) -> Result<Vec<u8>, channel::Error> {
-    match channel {
-        Some(channel) => channel.recv().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn open(opening: &mut Option<Dialling>) -> Dialled {
-    match opening {
-        Some(opening) => opening.await,
-        None => std::future::pending().await,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::authenticator::store;
+use crate::channel;
 
 fn whom() -> Whom {
     Whom { id: "AAAA".into(), site: "contoso.com".into(), account: "anna".into() }
@@ -9,6 +10,10 @@ fn whom() -> Whom {
 
 fn gone(waiting: Waiting) -> Result<(), Error> {
     Err(Error::Protocol(hybrid::Error::PeerClosed(waiting)))
+}
+
+fn broken(waiting: Waiting) -> Result<(), Error> {
+    Err(Error::Broken { waiting, source: Box::new(channel::Error::TimedOut) })
 }
 
 fn judge(result: Result<(), Error>, answer: Option<&Answer>, taken: bool) -> Result<(), Failure> {
@@ -20,6 +25,7 @@ fn an_answer_that_was_taken_is_a_success() {
     for answer in [Answer::Saved(whom()), Answer::SignedIn(whom()), Answer::Offered(whom())] {
         assert!(judge(Ok(()), Some(&answer), true).is_ok());
         assert!(judge(gone(Waiting::Request), Some(&answer), true).is_ok());
+        assert!(judge(broken(Waiting::Request), Some(&answer), true).is_ok());
         assert!(judge(Ok(()), Some(&answer), false).is_err());
         assert!(judge(gone(Waiting::Acknowledgement), Some(&answer), false).is_err());
     }
@@ -39,6 +45,12 @@ fn a_saved_passkey_that_nobody_took_is_called_an_orphan() {
         assert!(failure.hint.contains("contoso.com is saved here, but possibly orphaned"));
         assert!(failure.hint.contains("passkeys list") && failure.hint.contains("prune"));
     }
+    let credential = CredentialId::from_bytes(&[1; 32]).unwrap();
+    let source = Box::new(gone(Waiting::Acknowledgement).unwrap_err());
+    let unconfirmed = Err(Error::Unconfirmed { credential, source });
+    let failure = judge(unconfirmed, Some(&saved), false).unwrap_err();
+    assert_eq!(failure.status, Status::NotHeard);
+    assert!(failure.hint.contains("contoso.com is saved here, but possibly orphaned"));
     let signed = Answer::SignedIn(whom());
     let failure = judge(gone(Waiting::Acknowledgement), Some(&signed), false).unwrap_err();
     assert!(!failure.hint.contains("orphan"));
@@ -56,7 +68,8 @@ fn a_refusal_stays_one_when_the_laptop_just_hangs_up() {
         (ctap::Status::UNSUPPORTED_ALGORITHM, Status::Refused, "ALGORITHM"),
     ];
     for (status, kind, words) in cases {
-        for end in [Ok(()), gone(Waiting::Acknowledgement)] {
+        let ack = Waiting::Acknowledgement;
+        for end in [Ok(()), gone(ack), broken(ack)] {
             let failure = judge(end, Some(&Answer::Refused(status)), false).unwrap_err();
             assert_eq!(failure.status, kind);
             assert!(failure.error.contains(words), "{}", failure.error);

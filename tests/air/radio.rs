@@ -124,7 +124,7 @@ async fn a_radio_that_is_off_is_named_on_both_sides() {
     use cabled::authenticator::Error as E;
     assert!(matches!(error, E::Radio(ble::Error::PoweredOff)), "{error:?}");
     // The tunnel that it had opened before is closed.
-    world.is_left_clean_without_air().await;
+    world.leaves_nothing_running().await;
 }
 
 fn some_qr() -> QrContents {
@@ -156,7 +156,7 @@ async fn simulated_radios_and_public_services_are_not_combined_by_accident() {
     world.phone_url = "wss://cable.auth.com".parse().unwrap();
     let refused = world.try_phone(radio).unwrap_err();
     assert!(matches!(refused, cabled::authenticator::Error::SimulatedRadio));
-    world.is_left_clean_without_air().await;
+    world.leaves_nothing_running().await;
 }
 
 #[tokio::test]
@@ -174,5 +174,5 @@ async fn bad_air_delays_and_changes_nothing_else() {
     // Now the first advert is repeated, and belongs to nobody any more.
     let request = crate::world::request_for(&[&made.id.0], json!({}));
     world.signed_in(&request).await;
-    world.is_left_clean().await;
+    world.leaves_nothing().await;
 }

@@ -56,7 +56,7 @@ async fn the_laptop_is_interrupted_while_it_shows_the_code() {
         assert_eq!(error, "cancelled");
         assert!(hint.contains("when you are ready"), "{hint}");
     }
-    world.is_left_clean().await;
+    world.leaves_nothing().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -82,7 +82,7 @@ async fn the_laptop_waits_for_the_phones_user() {
         }
         assert_eq!(world.user.withdrawn(), 1, "{blow:?}");
         assert!(world.passkeys().is_empty());
-        world.is_left_clean().await;
+        world.leaves_nothing().await;
     }
 }
 
@@ -91,7 +91,7 @@ async fn strike(blow: Blow, program: &Program, place: &Place, other: Scanning) -
         Blow::CtrlC => program.signal("INT"),
         Blow::Terminate => program.signal("TERM"),
         Blow::OtherSideDies => {
-            other.is_killed().await;
+            other.dies().await;
             return None;
         }
         Blow::RelayDies => place.relay.signal("KILL"),
@@ -113,7 +113,7 @@ async fn the_laptop_dies_while_the_phones_user_thinks() {
     drop(laptop);
     // The socket that the dead laptop left in the air is gone since the phone sent to it, or since
     // the laptop had stopped listening.
-    world.is_left_clean().await;
+    world.leaves_nothing().await;
 }
 
 /// A phone's process with its own air, which is the place's.
@@ -163,7 +163,7 @@ async fn the_phone_waits_for_a_request() {
         assert!(said.contains(error), "{said}");
         assert!(place.listed().is_empty());
         drop(handle);
-        world.is_left_clean_without_air().await;
+        world.leaves_nothing_running().await;
     }
 }
 
@@ -209,7 +209,7 @@ async fn the_phone_waits_to_hear_that_its_answer_arrived() {
         phone.end().succeeded();
         let listed = serde_json::to_string(&again.listed()).unwrap();
         assert!(listed.contains("\"used\""), "{listed}");
-        world.is_left_clean_without_air().await;
+        world.leaves_nothing_running().await;
     }
 }
 
@@ -230,5 +230,5 @@ async fn the_phone_dies_after_its_answer() {
     let listed = serde_json::to_string(&place.listed()).unwrap();
     assert!(listed.contains("orphan") || listed.contains("\"created\""), "{listed}");
     drop(handle);
-    world.is_left_clean_without_air().await;
+    world.leaves_nothing_running().await;
 }

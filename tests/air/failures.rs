@@ -307,6 +307,7 @@ async fn an_answer_that_nobody_acknowledges_leaves_a_mark() {
     // The laptop has it all the same, and the site will name it: that clears the mark.
     let made = pending.finish(&reply).unwrap();
     handle.finish().await.unwrap();
+    world.phone_deadlines = Default::default();
     world.signed_in(&request_for(&[&made.id.0], json!({}))).await;
     assert_eq!(world.only_state(), State::Used);
     assert!(world.store.possibly_orphaned().unwrap().is_empty());

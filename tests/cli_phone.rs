@@ -274,6 +274,7 @@ fn nobody_to_ask_is_a_refusal_before_anything_else() {
     let home = Home::new();
     let (store, pin) = (home.path("store"), home.path("pin"));
     let scan = ["phone", "scan", &uri, "--radio", "air:/nowhere", "--store", &store];
+    let scan = [&scan[..], &["--any-age"]].concat();
     let cases: [(&[&str], &str); 3] = [
         (&[], "add --auto-approve and --pin-file FILE"),
         (&["--pin-file", &pin], "add --auto-approve if"),
@@ -305,7 +306,7 @@ fn a_wrong_pin_locks_and_says_how_many_tries_are_left() {
     assert!(text.contains("7 more tries"), "{text}");
     let uri = text_of_code();
     let air = format!("air:{}", home.path("air"));
-    let relay = ["--relay", "ws://127.0.0.1:1", "--auto-approve"];
+    let relay = ["--relay", "ws://127.0.0.1:1", "--auto-approve", "--any-age"];
     let scan = [&["scan", &uri, "--radio", &air][..], &relay].concat();
     let output = home.phone_with_pin(&wrong, &scan);
     assert_eq!(output.status.code(), Some(8), "{}", stderr(&output));
@@ -331,10 +332,21 @@ fn no_store_yet_is_no_list() {
 }
 
 #[test]
+fn a_code_that_is_too_old_is_refused() {
+    let home = Home::with_store(&[]);
+    let air = format!("air:{}", home.path("air"));
+    let args = ["scan", &text_of_code(), "--radio", &air, "--relay", "ws://127.0.0.1:1"];
+    let output = home.phone(&[&args[..], &["--auto-approve"]].concat());
+    let text = failed(&output, 4);
+    assert!(text.contains("too old") && text.contains("--any-age"), "{text}");
+}
+
+#[test]
 fn a_simulated_radio_is_refused_with_a_public_service() {
     let home = Home::with_store(&[]);
     let air = format!("air:{}", home.path("air"));
-    let output = home.phone(&["scan", &text_of_code(), "--radio", &air, "--auto-approve"]);
+    let output =
+        home.phone(&["scan", &text_of_code(), "--radio", &air, "--auto-approve", "--any-age"]);
     assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
     assert!(stderr(&output).contains("--simulated-with-public"));
 }
@@ -344,7 +356,7 @@ fn a_new_store_is_made_and_a_relay_that_is_not_there_is_named() {
     let home = Home::new();
     let air = format!("air:{}", home.path("air"));
     let args = ["scan", &text_of_code(), "--radio", &air, "--relay", "ws://127.0.0.1:1"];
-    let output = home.phone(&[&args[..], &["--auto-approve", "--json"]].concat());
+    let output = home.phone(&[&args[..], &["--auto-approve", "--any-age", "--json"]].concat());
     assert_eq!(output.status.code(), Some(5), "{}", stderr(&output));
     let lines = String::from_utf8(output.stdout).unwrap();
     let events: Vec<Value> = lines.lines().map(|l| serde_json::from_str(l).unwrap()).collect();

@@ -24,6 +24,10 @@ use crate::hybrid::tunnel::{ServiceUrl, TunnelServiceId};
 /// Seconds after which a code is called old. Laptops wait for two minutes or a little more.
 const OLD: u64 = 5 * 60;
 
+/// Seconds after which a code is refused: no laptop waits for longer, and a code that turns up later
+/// may have been kept by somebody.
+const TOO_OLD: u64 = 15 * 60;
+
 /// Seconds that two clocks may differ without a word about it.
 const SKEW: u64 = 60;
 
@@ -45,6 +49,9 @@ pub(super) struct Scan {
     /// Where to choose among several accounts: here, or on the laptop, which then sees them all
     #[arg(long, value_name = "WHERE", value_enum, default_value = "phone")]
     choose: Choose,
+    /// Take a code that was shown more than 15 minutes ago, or that says so because of a wrong clock
+    #[arg(long)]
+    any_age: bool,
     #[command(flatten)]
     link: Link,
 }
@@ -87,7 +94,11 @@ impl Scan {
     /// Everything that can fail for reasons of this side, the PIN last.
     async fn prepare(&self, reporter: Reporter, vault: &Vault) -> Result<Ready, Failure> {
         let contents = self.contents().await?;
-        remarks(&contents, system::unix_time()).iter().for_each(|remark| reporter.note(remark));
+        let now = system::unix_time();
+        if !self.any_age {
+            young_enough(&contents, now)?;
+        }
+        remarks(&contents, now).iter().for_each(|remark| reporter.note(remark));
         if !contents.offers(ChannelKind::Tunnel) {
             return Err(no_tunnel());
         }
@@ -177,6 +188,17 @@ fn no_tunnel() -> Failure {
     Failure::new(Status::Usage, error, "let the laptop offer a tunnel too")
 }
 
+fn young_enough(contents: &QrContents, now: u64) -> Result<(), Failure> {
+    let age = contents.shown_at.map_or(0, |shown| now.saturating_sub(shown));
+    if age <= TOO_OLD {
+        return Ok(());
+    }
+    let error = format!("this code is too old: it was shown {} ago", date::span(age));
+    let hint = "show a new code on the laptop; if this one is new, one of the two clocks is wrong, \
+                and --any-age takes it all the same";
+    Err(Failure::new(Status::NotHeard, error, hint))
+}
+
 /// What is odd about a code and yet stops nothing.
 fn remarks(contents: &QrContents, now: u64) -> Vec<String> {
     let mut remarks = Vec::new();
@@ -229,6 +251,15 @@ mod tests {
             ["this code comes from 2 minutes ahead; one of the clocks is wrong"]
         );
         assert!(remarks(&contents(None, Hint::MakeCredential), 10_000).is_empty());
+    }
+
+    #[test]
+    fn codes_that_are_too_old_are_refused() {
+        let at = |shown| young_enough(&contents(shown, Hint::GetAssertion), 10_000);
+        assert!(at(None).is_ok() && at(Some(9_100)).is_ok() && at(Some(20_000)).is_ok());
+        let failure = at(Some(9_099)).unwrap_err();
+        assert_eq!(failure.error, "this code is too old: it was shown 15 minutes ago");
+        assert_eq!(failure.status, Status::NotHeard);
     }
 
     #[test]

@@ -102,6 +102,8 @@ fuzz_target!(|script: Script<'_>| {
     };
     let honest = usize::from(script.honest) % (HONEST.len() + 1);
     HONEST.iter().take(honest).chain(&script.steps).for_each(|step| world.step(step));
+    world.laptop.wait_to_the_end();
+    world.phone.wait_to_the_end();
 });
 
 struct World {

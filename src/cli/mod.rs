@@ -9,11 +9,14 @@ mod ceremony;
 mod demo;
 mod failure;
 pub mod image;
+mod inspect;
 mod laptop;
+mod phone;
 pub mod qr;
 mod relay;
 pub mod relying_party;
 mod system;
+mod terminal;
 mod ui;
 
 use std::process::ExitCode;
@@ -29,7 +32,7 @@ use ui::Ui;
 
 /// Use the passkeys on your phone from this computer, over Bluetooth and the internet.
 #[derive(Parser, Debug)]
-#[command(name = "cabled", version, about, after_help = AFTER_HELP, max_term_width = 100)]
+#[command(name = "cabled", version, after_help = AFTER_HELP, max_term_width = 100)]
 struct Cli {
     #[command(flatten)]
     global: Global,
@@ -38,8 +41,8 @@ struct Cli {
 }
 
 const AFTER_HELP: &str = "\
-Exit status: 0 done, 1 failure, 2 wrong use, 3 no radio, 4 other device not heard, 5 tunnel service not
-reachable, 6 refused on the phone, 7 protocol broken, 8 passkey store locked, 9 storage, 10 relying party
+Exit status: 0 done, 1 failure, 2 wrong use, 3 no radio, 4 other device not heard, 5 tunnel service not \
+reachable, 6 refused on the phone, 7 protocol broken, 8 passkey store locked, 9 storage, 10 relying party \
 refused, 130 interrupted.";
 
 #[derive(Subcommand, Debug)]
@@ -47,7 +50,9 @@ enum Command {
     Demo(demo::Demo),
     Register(laptop::Register),
     SignIn(laptop::SignIn),
+    Phone(phone::Phone),
     Relay(relay::Relay),
+    Inspect(inspect::Inspect),
 }
 
 impl Command {
@@ -57,6 +62,8 @@ impl Command {
             Self::Relay(command) => command.run(ui).await,
             Self::Register(command) => command.run(ui).await,
             Self::SignIn(command) => command.run(ui).await,
+            Self::Phone(command) => command.run(ui).await,
+            Self::Inspect(command) => command.run(ui),
         }
     }
 }

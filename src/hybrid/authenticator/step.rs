@@ -100,8 +100,8 @@ impl Step<'_> {
                 Ok(State::Thinking(channel, kind))
             }
             State::Answered(channel, at) if channel.via != via => Ok(State::Answered(channel, at)),
-            State::Idle(channel, _) => self.frame(channel, message),
-            State::Answered(channel, _) => self.acknowledged(channel, message),
+            State::Idle(channel, at) => self.frame(channel, at, message),
+            State::Answered(channel, at) => self.acknowledged(channel, at, message),
             State::Thinking(channel, _) => self.impatient(channel, message),
             State::AwaitTunnel(_) => Err(Error::OutOfTurn),
             State::Closed => Ok(State::Closed),
@@ -131,22 +131,28 @@ impl Step<'_> {
     }
 
     /// The laptop's next frame when it is its turn.
-    fn frame(&mut self, mut channel: Channel, message: &[u8]) -> Result<State, Error> {
+    fn frame(&mut self, mut channel: Channel, at: Instant, message: &[u8]) -> Result<State, Error> {
         let plaintext = channel.established.opener.open(message)?;
         let frame = Frame::decode(&plaintext)?;
         match frame.kind {
             MessageType::Ctap => self.event(Event::Ctap(frame.payload.to_vec())),
             MessageType::Json => self.event(Event::Json(frame.payload.to_vec())),
             MessageType::Shutdown => return Ok(self.close()),
-            MessageType::Update => return Ok(State::Idle(channel, self.now + self.times.request)),
+            // Says nothing to a phone, and buys no time.
+            MessageType::Update => return Ok(State::Idle(channel, at)),
         }
         Ok(State::Thinking(channel, frame.kind))
     }
 
     /// A frame after an answer: whatever opens proves that the answer was taken.
-    fn acknowledged(&mut self, channel: Channel, message: &[u8]) -> Result<State, Error> {
+    fn acknowledged(
+        &mut self,
+        channel: Channel,
+        at: Instant,
+        message: &[u8],
+    ) -> Result<State, Error> {
         let before = self.out.len();
-        let state = self.frame(channel, message)?;
+        let state = self.frame(channel, at, message)?;
         self.out.insert(before, Output::Event(Event::Acknowledged));
         Ok(state)
     }

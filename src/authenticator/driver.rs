@@ -4,149 +4,38 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::time::Duration;
 
 use rand_core::{CryptoRng, RngCore};
 use tokio::time::{Instant, sleep_until};
 
-use super::engine::{Engine, Outcome, Reply, Transport};
+use super::engine::{Outcome, Reply, Transport};
+use super::phone::{Phone, Progress};
 use super::{Consent, Error, PasskeyStore, Timestamp};
-use crate::ble::{Advertiser, Outgoing, Radio, RadioAdvertisement};
-use crate::channel::websocket::{Connector, WebSocketChannel};
-use crate::channel::{self, DataChannel};
-use crate::hybrid::advert::{ADVERT_LEN, ConnectionNonce};
-use crate::hybrid::authenticator::{
-    Deadlines, Event, Input, Offer, Output, Scan, Transaction, Tunnel,
-};
-use crate::hybrid::post_handshake::PostHandshake;
-use crate::hybrid::qr::{ChannelKind, QrContents};
-use crate::hybrid::tunnel::{RoutingId, ServiceUrl, TunnelServiceId};
-use crate::hybrid::{self, PrivateKey, Waiting};
-
-/// How a phone reaches its tunnel service, and how long it waits.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// Opens WebSockets.
-    pub connector: Connector,
-    /// The service at which tunnels are opened.
-    pub relay: ServiceUrl,
-    /// The number that the advert names it by.
-    pub service: TunnelServiceId,
-    /// Lets a simulated radio be used with the public services.
-    pub simulated_with_public: bool,
-    /// The protocol's deadlines.
-    pub deadlines: Deadlines,
-    /// How long one message may take to leave.
-    pub send_deadline: Duration,
-}
-
-impl Config {
-    /// Tunnels at `relay`, which adverts name as `service`.
-    #[must_use]
-    pub fn new(connector: Connector, relay: ServiceUrl, service: TunnelServiceId) -> Self {
-        Self {
-            connector,
-            relay,
-            service,
-            simulated_with_public: false,
-            deadlines: Deadlines::default(),
-            send_deadline: Duration::from_secs(30),
-        }
-    }
-}
-
-/// How a transaction gets on, for the person who waits and for whoever keeps a record.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Progress<'a> {
-    /// The tunnel is being opened.
-    OpeningTunnel,
-    /// On the air.
-    Advertising,
-    /// The laptop that showed the QR is there.
-    Connected,
-    /// A request was answered, if only with a refusal.
-    Answered(&'a Outcome),
-    /// The laptop took the last answer.
-    Acknowledged,
-}
-
-/// The phone's part, over one radio and one engine.
-#[derive(Debug)]
-pub struct Phone<S, C> {
-    radio: Radio,
-    config: Config,
-    engine: Engine<S, C>,
-}
-
-impl<S: PasskeyStore + Send + Sync, C: Consent + Send + Sync> Phone<S, C> {
-    /// Puts the parts together.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::SimulatedRadio`] if the radio is simulated, the service public, and the
-    /// configuration does not say that this is meant.
-    pub fn new(radio: Radio, config: Config, engine: Engine<S, C>) -> Result<Self, Error> {
-        if radio.is_simulated() && config.relay.is_public() && !config.simulated_with_public {
-            return Err(Error::SimulatedRadio);
-        }
-        Ok(Self { radio, config, engine })
-    }
-
-    /// Answers the laptop that showed a QR: from the scan until it has taken the last answer.
-    ///
-    /// Resolving `cancel` ends the transaction in order, which the laptop sees as a hang-up.
-    /// `clock` gives Unix time. Not cancel safe otherwise: dropping it leaves the laptop waiting.
-    ///
-    /// # Errors
-    ///
-    /// See [`Error`]. A refusal is none: it is told through `progress`.
-    pub async fn answer(
-        &mut self,
-        contents: QrContents,
-        cancel: impl Future<Output = ()> + Send,
-        clock: impl Fn() -> Timestamp + Send + Sync,
-        rng: &mut (impl RngCore + CryptoRng + Send),
-        progress: impl FnMut(Progress<'_>) + Send,
-    ) -> Result<(), Error> {
-        let offer = Offer {
-            post_handshake: PostHandshake::ctap(self.engine.get_info(Transport::Hybrid)),
-            ephemeral: PrivateKey::generate(rng),
-            nonce: ConnectionNonce::random(rng),
-            l2cap: None,
-        };
-        let now = Instant::now().into_std();
-        let transaction = Transaction::qr(Scan { contents }, offer, self.config.deadlines, now);
-        let driver = Driver {
-            phone: self,
-            transaction,
-            clock,
-            rng,
-            progress,
-            opening: None,
-            channel: None,
-            advertisement: None,
-            failure: None,
-            request: None,
-            unacknowledged: None,
-        };
-        driver.run(cancel).await
-    }
-}
+use crate::ble::{Advertiser, Outgoing, RadioAdvertisement};
+use crate::channel;
+use crate::channel::slot::{Kept, Slot, kept};
+use crate::channel::websocket::WebSocketChannel;
+use crate::hybrid::advert::ADVERT_LEN;
+use crate::hybrid::authenticator::{Event, Input, Output, Transaction, Tunnel};
+use crate::hybrid::qr::ChannelKind;
+use crate::hybrid::tunnel::RoutingId;
+use crate::hybrid::{self, Waiting};
 
 type Opened = Result<(Box<WebSocketChannel>, RoutingId), Box<channel::Error>>;
 
-struct Driver<'a, S, C, K, R, P> {
+pub(super) struct Driver<'a, S, C, K, R, P> {
     phone: &'a mut Phone<S, C>,
     transaction: Transaction,
     clock: K,
     rng: &'a mut R,
     progress: P,
-    opening: Option<Pin<Box<dyn Future<Output = Opened> + Send>>>,
-    channel: Option<Box<WebSocketChannel>>,
+    opening: Option<Kept<Opened>>,
+    channel: Slot<WebSocketChannel>,
     advertisement: Option<RadioAdvertisement>,
     /// Why the tunnel failed, for the error that the state machine then makes of it.
     failure: Option<Box<channel::Error>>,
+    /// Why an open tunnel ended, unless it was a goodbye.
+    broken: Option<Box<channel::Error>>,
     request: Option<Vec<u8>>,
     unacknowledged: Option<Outcome>,
 }
@@ -160,7 +49,7 @@ enum Woken {
     Deadline,
 }
 
-impl<S, C, K, R, P> Driver<'_, S, C, K, R, P>
+impl<'a, S, C, K, R, P> Driver<'a, S, C, K, R, P>
 where
     S: PasskeyStore + Send + Sync,
     C: Consent + Send + Sync,
@@ -168,7 +57,33 @@ where
     R: RngCore + CryptoRng + Send,
     P: FnMut(Progress<'_>) + Send,
 {
-    async fn run(mut self, cancel: impl Future<Output = ()> + Send) -> Result<(), Error> {
+    pub(super) fn new(
+        phone: &'a mut Phone<S, C>,
+        transaction: Transaction,
+        clock: K,
+        rng: &'a mut R,
+        progress: P,
+    ) -> Self {
+        Self {
+            phone,
+            transaction,
+            clock,
+            rng,
+            progress,
+            opening: None,
+            channel: Slot::empty(),
+            advertisement: None,
+            failure: None,
+            broken: None,
+            request: None,
+            unacknowledged: None,
+        }
+    }
+
+    pub(super) async fn run(
+        mut self,
+        cancel: impl Future<Output = ()> + Send,
+    ) -> Result<(), Error> {
         let mut cancel = std::pin::pin!(cancel);
         loop {
             self.perform().await?;
@@ -199,13 +114,14 @@ where
         tokio::select! {
             biased;
             () = cancel => Woken::Cancelled,
-            message = recv(&mut self.channel), if self.channel.is_some() => Woken::Message(message),
-            opened = open(&mut self.opening), if self.opening.is_some() => {
+            // Before what others send: a storm of it must not put the deadline off.
+            () = sleep, if deadline.is_some() => Woken::Deadline,
+            message = self.channel.recv(), if self.channel.is_filled() => Woken::Message(message),
+            opened = kept(&mut self.opening), if self.opening.is_some() => {
                 self.opening = None;
                 Woken::Opened(opened)
             }
             reply = reply, if request.is_some() => Woken::Reply(reply),
-            () = sleep, if deadline.is_some() => Woken::Deadline,
         }
     }
 
@@ -214,7 +130,7 @@ where
         let via = ChannelKind::Tunnel;
         match woken {
             Woken::Opened(Ok((channel, routing))) => {
-                self.channel = Some(channel);
+                self.channel.fill(channel);
                 let service = self.phone.config.service;
                 self.transaction.handle(Input::TunnelOpen { routing, service }, now)
             }
@@ -225,8 +141,9 @@ where
             Woken::Message(Ok(message)) => {
                 self.transaction.handle(Input::Message { via, message: &message }, now)
             }
-            Woken::Message(Err(_)) => {
-                self.channel = None;
+            Woken::Message(Err(error)) => {
+                self.channel.clear();
+                self.broken = (!error.is_goodbye()).then(|| Box::new(error));
                 self.transaction.handle(Input::ChannelClosed { via }, now)
             }
             Woken::Reply(reply) => self.reply(reply),
@@ -248,7 +165,9 @@ where
                 Output::OpenTunnel(tunnel) => self.open(tunnel),
                 Output::Advertise(data) => self.advertise(&data).await?,
                 Output::StopAdvertising => self.advertisement = None,
-                Output::Send { message, .. } => self.send(&message).await,
+                Output::Send { message, .. } => {
+                    self.channel.send(&message, self.phone.config.send_deadline).await;
+                }
                 Output::CloseChannel => self.close().await,
                 Output::Event(event) => self.event(event)?,
             }
@@ -276,22 +195,9 @@ where
         Ok(())
     }
 
-    /// A message that cannot be sent is a channel that broke, and its reader will say so.
-    async fn send(&mut self, message: &[u8]) {
-        let deadline = Instant::now() + self.phone.config.send_deadline;
-        if let Some(channel) = &mut self.channel {
-            let sent = tokio::time::timeout_at(deadline, channel.send(message)).await;
-            if !matches!(sent, Ok(Ok(()))) {
-                tracing::debug!("the channel did not take a message");
-            }
-        }
-    }
-
     async fn close(&mut self) {
         self.opening = None;
-        if let Some(mut channel) = self.channel.take() {
-            channel.close().await;
-        }
+        self.channel.close().await;
     }
 
     fn event(&mut self, event: Event) -> Result<(), Error> {
@@ -317,26 +223,25 @@ where
 
     /// Puts the driver's knowledge into the protocol's error.
     fn explain(&mut self, error: hybrid::Error) -> Error {
-        match (error, self.failure.take()) {
-            (hybrid::Error::ChannelFailed, Some(source))
-            | (hybrid::Error::TimedOut(Waiting::Channel), Some(source)) => {
-                Error::Tunnel { service: Box::new(self.phone.config.relay.clone()), source }
+        let error = match (error, self.failure.take(), self.broken.take()) {
+            (hybrid::Error::ChannelFailed, Some(source), _) => self.no_tunnel(source),
+            (hybrid::Error::TimedOut(Waiting::Channel), ..) => {
+                self.no_tunnel(Box::new(channel::Error::TimedOut))
             }
-            (error, _) => Error::Protocol(error),
+            (hybrid::Error::PeerClosed(waiting), _, Some(source)) => {
+                Error::Broken { waiting, source }
+            }
+            (error, ..) => Error::Protocol(error),
+        };
+        match self.unacknowledged.take() {
+            Some(Outcome::Saved { credential }) => {
+                Error::Unconfirmed { credential, source: Box::new(error) }
+            }
+            _ => error,
         }
     }
-}
 
-async fn recv(channel: &mut Option<Box<WebSocketChannel>>) -> Result<Vec<u8>, channel::Error> {
-    match channel {
-        Some(channel) => channel.recv().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn open(opening: &mut Option<Pin<Box<dyn Future<Output = Opened> + Send>>>) -> Opened {
-    match opening {
-        Some(opening) => opening.await,
-        None => std::future::pending().await,
+    fn no_tunnel(&self, source: Box<channel::Error>) -> Error {
+        Error::Tunnel { service: Box::new(self.phone.config.relay.clone()), source }
     }
 }

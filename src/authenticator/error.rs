@@ -1,6 +1,7 @@
 //! Why the phone's part did not come to an end.
 
-use super::store;
+use super::{CredentialId, store};
+use crate::hybrid::Waiting;
 use crate::hybrid::tunnel::ServiceUrl;
 use crate::{ble, channel, hybrid};
 
@@ -19,6 +20,25 @@ pub enum Error {
         /// Why.
         #[source]
         source: Box<channel::Error>,
+    },
+    /// The tunnel ended in the middle, and the laptop did not say goodbye.
+    #[error("the tunnel broke while waiting for {waiting}")]
+    Broken {
+        /// What for.
+        waiting: Waiting,
+        /// How it ended.
+        #[source]
+        source: Box<channel::Error>,
+    },
+    /// A passkey was saved, and what ended the transaction came before the sign that the laptop has
+    /// it: it is possibly an orphan, and marked as one in the store.
+    #[error("a passkey was saved, but the laptop did not confirm that it has it")]
+    Unconfirmed {
+        /// The passkey.
+        credential: CredentialId,
+        /// What ended the transaction; never this variant itself.
+        #[source]
+        source: Box<Error>,
     },
     /// The protocol ended it.
     #[error(transparent)]

@@ -14,13 +14,14 @@ pub mod engine;
 mod error;
 mod mac;
 pub mod passkey;
+mod phone;
 pub mod store;
 
 pub use consent::{AccountView, Consent, ConsentRequest, Decision, Verification};
-pub use driver::{Config as PhoneConfig, Phone, Progress};
 pub use engine::{Config, Engine, Outcome, Reply, Transport};
 pub use error::Error;
 pub use passkey::{CredentialId, Passkey, PasskeyStore, State, Timestamp};
+pub use phone::{Config as PhoneConfig, Phone, Progress};
 pub use store::{Locked, Pin, Store};
 
 /// A source of unpredictable bytes, such as the system's; every key and nonce is drawn from it.

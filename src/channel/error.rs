@@ -101,6 +101,22 @@ pub enum RedirectFault {
     TooMany,
 }
 
+impl Error {
+    /// Whether the peer ended the channel in order, of its own will.
+    #[must_use]
+    pub fn is_goodbye(&self) -> bool {
+        matches!(self, Self::Closed { code: Some(1000) })
+    }
+}
+
 fn code_text(code: Option<u16>) -> String {
-    code.map_or_else(|| "no code".to_owned(), |code| format!("code {code}"))
+    let meaning = match code {
+        None => return "without a code".to_owned(),
+        Some(1000) => ": goodbye",
+        Some(1001) => ": the other device or the tunnel service is gone",
+        Some(1008) => ": a limit of the tunnel service",
+        Some(1009) => ": a message was too long for it",
+        Some(_) => "",
+    };
+    format!("code {}{meaning}", code.unwrap_or_default())
 }

@@ -7,6 +7,8 @@ mod error;
 
 pub mod conformance;
 pub mod memory;
+#[cfg(any(feature = "client", feature = "authenticator"))]
+pub(crate) mod slot;
 pub mod tls;
 pub mod websocket;
 

@@ -1,6 +1,7 @@
 //! What to do about each error: from the library's typed errors to a [`Failure`] with a hint.
 
 use super::failure::{Failure, Status};
+use super::image::ImageError;
 use crate::channel::{self, tls};
 use crate::client::webauthn;
 use crate::ctap;
@@ -26,8 +27,15 @@ pub(crate) fn radio(error: &ble::Error) -> Failure {
     Failure::because(Status::Radio, error, hint)
 }
 
+/// Who could not use a tunnel: some answers of a tunnel service mean different things to the two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    Laptop,
+    Phone,
+}
+
 /// A tunnel that could not be used: this is the internet half.
-pub(crate) fn tunnel(error: &(dyn std::error::Error + 'static), why: &channel::Error) -> Failure {
+fn tunnel(error: &(dyn std::error::Error + 'static), why: &channel::Error, side: Side) -> Failure {
     use channel::Error as E;
     let hint = match why {
         E::Resolve { .. } => "check the internet connection and DNS; both devices need internet",
@@ -35,9 +43,12 @@ pub(crate) fn tunnel(error: &(dyn std::error::Error + 'static), why: &channel::E
         E::Tls { source, .. } => certificate(source),
         E::Trust(_) => "check the file of --ca, or install the package ca-certificates",
         E::Plain { .. } => "use a wss:// address, or a relay on this machine",
-        E::Status { status: 404 } => {
-            "the phone is not at this tunnel service (any more); scan a new code, and check that \
-             both sides use the same --relay"
+        E::Status { status: 404 | 410 } if side == Side::Laptop => {
+            "the phone is not at this tunnel service (any more); show and scan a new code, and \
+             check that both sides use the same --relay"
+        }
+        E::Status { status: 409 } if side == Side::Phone => {
+            "this code was scanned already, perhaps by another phone; show and scan a new one"
         }
         E::Status { status: 429 | 503 } => "the tunnel service is busy; try again in a minute",
         E::Status { .. } | E::Upgrade | E::Subprotocol | E::RoutingId | E::Redirect(_) => {
@@ -47,6 +58,36 @@ pub(crate) fn tunnel(error: &(dyn std::error::Error + 'static), why: &channel::E
         _ => "try again; if it stays, look at the tunnel service's log",
     };
     Failure::because(Status::Network, error, hint)
+}
+
+/// A tunnel that ended in the middle: whose fault that is, as far as it can be told.
+fn broken(error: &(dyn std::error::Error + 'static), why: &channel::Error, side: Side) -> Failure {
+    use channel::Error as E;
+    let (status, hint) = match (why, side) {
+        (E::Closed { code: Some(1001) }, Side::Laptop) => (
+            Status::NotHeard,
+            "check the phone's internet connection, then show and scan a new code",
+        ),
+        (E::Closed { code: Some(1001) }, Side::Phone) => (
+            Status::NotHeard,
+            "check the laptop's internet connection, then show and scan a new code",
+        ),
+        (E::Closed { .. }, _) => (
+            Status::Network,
+            "show and scan a new code, and be quicker; if it stays, look at the tunnel service's \
+             log",
+        ),
+        (E::Lost(_), _) => (
+            Status::Network,
+            "check the internet connection and that the tunnel service still runs, then show and \
+             scan a new code",
+        ),
+        _ => (
+            Status::Protocol,
+            "show and scan a new code; if it stays, the tunnel service is to blame",
+        ),
+    };
+    Failure::because(status, error, hint)
 }
 
 fn certificate(error: &tls::Error) -> &'static str {
@@ -66,7 +107,8 @@ pub(crate) fn client(error: &client::Error) -> Failure {
     use client::Error as E;
     match error {
         E::Radio(why) => radio(why),
-        E::Tunnel { source, .. } => tunnel(error, source),
+        E::Tunnel { source, .. } => tunnel(error, source, Side::Laptop),
+        E::Broken { source, .. } => broken(error, source, Side::Laptop),
         E::Protocol(why) => laptop_protocol(why),
         E::SimulatedRadio => simulated(error),
         _ => Failure::because(Status::Failure, error, "run the command again"),
@@ -78,7 +120,13 @@ pub(crate) fn authenticator(error: &authenticator::Error) -> Failure {
     use authenticator::Error as E;
     match error {
         E::Radio(why) => radio(why),
-        E::Tunnel { source, .. } => tunnel(error, source),
+        E::Tunnel { source, .. } => tunnel(error, source, Side::Phone),
+        E::Broken { source, .. } => broken(error, source, Side::Phone),
+        E::Unconfirmed { source, .. } => {
+            let hint = "look at: cabled phone passkeys list; if the site does not offer the new \
+                        passkey at the next sign-in, delete it and register again";
+            Failure::because(authenticator(source).status, error, hint)
+        }
         E::Protocol(why) => phone_protocol(why),
         E::Store(why) => store(why),
         E::SimulatedRadio => simulated(error),
@@ -105,8 +153,8 @@ fn laptop_protocol(error: &hybrid::Error) -> Failure {
         ),
         E::TimedOut(W::Response) | E::PeerClosed(W::Response) => (
             Status::NotHeard,
-            "look at the phone: it may have been declined, locked, or lost its connection; a \
-             passkey that it shows although the site does not know it may be deleted there",
+            "look at the phone, then try again; if it now has a passkey that the site does not \
+             know, delete that passkey there",
         ),
         E::TimedOut(W::Channel) => {
             (Status::Network, "check the internet connection; a firewall may swallow the packets")
@@ -139,8 +187,7 @@ fn phone_protocol(error: &hybrid::Error) -> Failure {
         ),
         E::TimedOut(W::Acknowledgement) | E::PeerClosed(W::Acknowledgement) => (
             Status::NotHeard,
-            "the laptop may not have got the answer; a passkey that was just saved is possibly \
-             orphaned, see: cabled phone passkeys list",
+            "the laptop may not have got the answer; if it says so, show and scan a new code there",
         ),
         E::TimedOut(W::Channel) => {
             (Status::Network, "check the internet connection; a firewall may swallow the packets")
@@ -152,7 +199,7 @@ fn phone_protocol(error: &hybrid::Error) -> Failure {
         E::Handshake(_) | E::Frame(_) | E::OutOfTurn => {
             (Status::Protocol, "scan the code again, once; if it stays, somebody may be in between")
         }
-        E::Cancelled => (Status::Interrupted, "nothing was saved; scan again when you are ready"),
+        E::Cancelled => (Status::Interrupted, "scan a new code when you are ready"),
         _ => (Status::Failure, "scan the code again"),
     };
     Failure::because(status, error, hint)
@@ -216,7 +263,38 @@ fn refused(status: ctap::Status) -> &'static str {
 pub(crate) fn qr(error: &qr::Error) -> Failure {
     let hint = match error {
         qr::Error::Scheme => "scan the code of a passkey request; its text begins with FIDO:/",
-        _ => "scan the code again, or copy its whole text: FIDO:/ and some 170 digits",
+        qr::Error::TooLong => "pass the text of one code and nothing else, some 180 characters",
+        qr::Error::Digits(_) => {
+            "scan the code again, or copy its whole text: no digit may be missing"
+        }
+        qr::Error::Member(0) => {
+            "member 0 is the laptop's public key, 33 bytes; whoever made it erred"
+        }
+        qr::Error::Member(1) => {
+            "member 1 is the secret of the code, 16 bytes; whoever made it erred"
+        }
+        qr::Error::Member(2) => "member 2 is a number of tunnel services; whoever made it erred",
+        qr::Error::Member(3) => "member 3 is a time in seconds; whoever made it erred",
+        qr::Error::Member(4) => "member 4 is true or false (linking); whoever made it erred",
+        qr::Error::Member(5) => "member 5 is a text (the hint); whoever made it erred",
+        _ => "scan the code again; if it stays, the software that made it is to blame",
     };
     Failure::because(Status::Usage, error, hint)
+}
+
+/// A picture without a code for us.
+pub(crate) fn image(error: &ImageError) -> Failure {
+    use ImageError as E;
+    let (status, hint) = match error {
+        E::Read(_) => (Status::Storage, "name a file that you may read with --image"),
+        E::FileTooLarge | E::TooManyPixels => {
+            (Status::Usage, "take a picture of the code alone, or a screenshot")
+        }
+        E::NotAPicture(_) => (Status::Usage, "name a PNG, JPEG, WebP, BMP or PNM file"),
+        E::NotFido => {
+            (Status::Usage, "take a picture of the code that the laptop shows for passkeys")
+        }
+        _ => (Status::Usage, "take a sharper picture, with all of the code and its white border"),
+    };
+    Failure::because(status, error, hint)
 }

@@ -9,6 +9,7 @@ use super::failure::{Failure, Status};
 use crate::ble::{Radio, RadioSpec};
 use crate::channel::tls::Trust;
 use crate::channel::websocket::Connector;
+use crate::hybrid::qr::SCHEME;
 use crate::hybrid::tunnel::ServiceUrl;
 
 /// Options of the whole program.
@@ -89,4 +90,49 @@ pub(crate) fn read_input(path: &std::path::Path, limit: u64) -> Result<Vec<u8>, 
         return Err(Failure::new(Status::Usage, error, "this is not the file that was meant"));
     }
     Ok(bytes)
+}
+
+/// Longest standard input that is searched for a `FIDO:/` text, in bytes.
+const MAX_FIDO_INPUT: u64 = 64 << 10;
+
+/// Reads standard input up to the first line that begins with `FIDO:/`, and gives that line without
+/// waiting for more: whoever writes it may stay and write other things. All that came, if there is
+/// no such line.
+///
+/// # Errors
+///
+/// [`Status::Storage`] when standard input cannot be read.
+pub(crate) fn read_fido_text() -> Result<String, Failure> {
+    use std::io::Read;
+    find_fido_line(std::io::stdin().lock().take(MAX_FIDO_INPUT)).map_err(|error| {
+        let hint = "pipe the code's text into the command, or pass it as an argument";
+        Failure::new(Status::Storage, format!("cannot read standard input: {error}"), hint)
+    })
+}
+
+fn find_fido_line(input: impl std::io::Read) -> std::io::Result<String> {
+    use std::io::BufRead;
+    let mut all = String::new();
+    for line in std::io::BufReader::new(input).lines() {
+        let line = line?;
+        let scheme = line.trim_start().get(..SCHEME.len());
+        if scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(SCHEME)) {
+            return Ok(line);
+        }
+        all.push_str(&line);
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_of_a_code_is_found_among_others() {
+        let input = "Scan this code.\n  fido:/123\nmore\n";
+        assert_eq!(find_fido_line(input.as_bytes()).unwrap(), "  fido:/123");
+        assert_eq!(find_fido_line("no\ncode".as_bytes()).unwrap(), "nocode");
+        assert_eq!(find_fido_line("".as_bytes()).unwrap(), "");
+    }
 }

@@ -116,7 +116,12 @@ async fn with_phone<T>(
         // The answer is here; a phone that is slow to hang up changes nothing about it.
         Ok((value, remarks)) => {
             notes(audience, &remarks);
-            let _gone_already = handle.finish().await;
+            if handle.finish().await.is_err() {
+                audience.note(
+                    "the connection ended before the phone was told that its answer arrived; the \
+                     answer is good, but the phone may list its passkey as possibly orphaned",
+                );
+            }
             Ok(value)
         }
         Err(failure) => {

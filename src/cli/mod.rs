@@ -9,11 +9,14 @@ mod ceremony;
 mod demo;
 mod failure;
 pub mod image;
+mod inspect;
 mod laptop;
+mod phone;
 pub mod qr;
 mod relay;
 pub mod relying_party;
 mod system;
+mod terminal;
 mod ui;
 
 use std::process::ExitCode;
@@ -47,7 +50,9 @@ enum Command {
     Demo(demo::Demo),
     Register(laptop::Register),
     SignIn(laptop::SignIn),
+    Phone(phone::Phone),
     Relay(relay::Relay),
+    Inspect(inspect::Inspect),
 }
 
 impl Command {
@@ -57,6 +62,8 @@ impl Command {
             Self::Relay(command) => command.run(ui).await,
             Self::Register(command) => command.run(ui).await,
             Self::SignIn(command) => command.run(ui).await,
+            Self::Phone(command) => command.run(ui).await,
+            Self::Inspect(command) => command.run(ui),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Why the laptop's part did not come to an end.
 
+use crate::hybrid::Waiting;
 use crate::hybrid::tunnel::ServiceUrl;
 use crate::{ble, channel, hybrid};
 
@@ -11,11 +12,20 @@ pub enum Error {
     #[error("cannot listen for the phone")]
     Radio(#[source] ble::Error),
     /// The tunnel service that the phone chose cannot be used.
-    #[error("cannot connect to {service}")]
+    #[error("cannot use the tunnel service {service}")]
     Tunnel {
         /// Which one.
         service: Box<ServiceUrl>,
         /// Why.
+        #[source]
+        source: Box<channel::Error>,
+    },
+    /// The tunnel ended in the middle, and the phone did not say goodbye.
+    #[error("the tunnel broke while waiting for {waiting}")]
+    Broken {
+        /// What for.
+        waiting: Waiting,
+        /// How it ended.
         #[source]
         source: Box<channel::Error>,
     },
@@ -25,7 +35,7 @@ pub enum Error {
     /// A simulated radio proves no nearness, so it is not combined with the public services.
     #[error("a simulated radio is not used with a public tunnel service")]
     SimulatedRadio,
-    /// The transaction's task is gone, because the transaction is over.
+    /// The transaction is over, and what ended it has been told already.
     #[error("the transaction is over")]
     Over,
 }

@@ -5,23 +5,24 @@
 //! `ctap`, `ble` and `channel`, never on another role.
 
 mod error;
+mod handle;
 mod transaction;
 pub mod webauthn;
 
-use std::future::Future;
-use std::pin::Pin;
 use std::time::Duration;
 
 use rand_core::{CryptoRng, RngCore};
 
 use crate::ble::Radio;
+use crate::channel;
+use crate::channel::slot::Kept;
 use crate::channel::websocket::{Connector, WebSocketChannel};
 use crate::hybrid::client::{Deadlines, QrOffer, Target, Transaction};
 use crate::hybrid::qr::Hint;
 use crate::hybrid::tunnel::{ServiceUrl, TunnelServiceId};
 
 pub use error::Error;
-pub use transaction::{Progress, ProgressStream, TransactionHandle};
+pub use handle::{Progress, ProgressStream, TransactionHandle};
 
 /// How a laptop reaches tunnel services, and how long it waits.
 #[derive(Clone, Debug)]
@@ -52,7 +53,7 @@ impl Config {
         }
     }
 
-    fn dial(&self, target: Target) -> Result<Dialling, Error> {
+    fn dial(&self, target: Target) -> Result<(ServiceUrl, Kept<Dialled>), Error> {
         let Target::Tunnel { service, routing, tunnel } = target else {
             return Err(Error::Protocol(crate::hybrid::Error::ChannelFailed));
         };
@@ -60,20 +61,17 @@ impl Config {
             Some(relay) => relay.clone(),
             None => named(service)?,
         };
-        let connector = self.connector.clone();
-        Ok(Box::pin(async move {
-            let joined = connector.join_tunnel(&url, routing, tunnel).await;
-            joined.map(Box::new).map_err(|source| Error::Tunnel {
-                service: Box::new(url),
-                source: Box::new(source),
-            })
-        }))
+        let (connector, service) = (self.connector.clone(), url.clone());
+        let dialling = async move {
+            let joined = connector.join_tunnel(&service, routing, tunnel).await;
+            joined.map(Box::new).map_err(Box::new)
+        };
+        Ok((url, Box::pin(dialling)))
     }
 }
 
 /// What came of opening a tunnel.
-type Dialled = Result<Box<WebSocketChannel>, Error>;
-type Dialling = Pin<Box<dyn Future<Output = Dialled> + Send>>;
+type Dialled = Result<Box<WebSocketChannel>, Box<channel::Error>>;
 
 fn named(service: TunnelServiceId) -> Result<ServiceUrl, Error> {
     // The state machine lets no unassigned service through.

@@ -5,160 +5,33 @@
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
-use super::{Config, Dialled, Dialling, Error};
+use super::handle::{Command, Progress};
+use super::{Config, Dialled, Error};
 use crate::ble::{AddressType, Radio, RadioScan, Scan, Scanner, Sighting};
+use crate::channel;
+use crate::channel::slot::{Kept, Slot, kept};
 use crate::channel::websocket::WebSocketChannel;
-use crate::channel::{self, DataChannel};
 use crate::hybrid::client::{Event, Input, Output, Sender, Target, Transaction};
 use crate::hybrid::post_handshake::PostHandshake;
+use crate::hybrid::tunnel::ServiceUrl;
 use crate::hybrid::{self, Waiting};
 
-/// How a transaction gets on, for the person who waits.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Progress {
-    /// The radio listens; show the QR.
-    Listening,
-    /// The phone is near and its tunnel is being opened.
-    AdvertSeen,
-    /// The phone proved that it read the QR.
-    Connected,
-    /// The phone has the request; its user decides.
-    WaitingForUser,
-}
-
-/// A transaction that runs. Dropping it cancels it.
-#[derive(Debug)]
-pub struct TransactionHandle {
-    qr_text: Option<String>,
-    commands: mpsc::Sender<Command>,
-    task: Option<tokio::task::JoinHandle<Result<(), Error>>>,
-}
-
-/// The steps of a transaction, as they happen. Dropping it is fine.
-#[derive(Debug)]
-pub struct ProgressStream(mpsc::Receiver<Progress>);
-
-impl ProgressStream {
-    /// Waits for the next step; `None` when there will be none. Cancel safe.
-    pub async fn next(&mut self) -> Option<Progress> {
-        self.0.recv().await
-    }
-}
-
-/// What the handle asks of the task.
-#[derive(Debug)]
-enum Command {
-    Ready(oneshot::Sender<PostHandshake>),
-    Call(Vec<u8>, oneshot::Sender<Vec<u8>>),
-    Finish,
-    Cancel,
-}
-
-impl TransactionHandle {
-    pub(super) fn start(
-        radio: Radio,
-        config: Config,
-        transaction: Transaction,
-    ) -> (Self, ProgressStream) {
-        let qr_text = transaction.qr_text();
-        let (commands, inbox) = mpsc::channel(4);
-        // Progress is for eyes; when nobody reads it, it is dropped.
-        let (progress, receiver) = mpsc::channel(16);
-        let driver = Driver {
-            radio,
-            config,
-            transaction,
-            inbox,
-            progress,
-            scan: None,
-            opening: None,
-            channel: None,
-            failure: None,
-            said: None,
-            ready: None,
-            call: None,
-        };
-        let task = Some(tokio::spawn(driver.run()));
-        (Self { qr_text, commands, task }, ProgressStream(receiver))
-    }
-
-    /// The text of the QR; `None` when a linked phone was rung.
-    #[must_use]
-    pub fn qr_text(&self) -> Option<&str> {
-        self.qr_text.as_deref()
-    }
-
-    /// Waits until the phone said what it can.
-    ///
-    /// # Errors
-    ///
-    /// What ended the transaction before.
-    pub async fn ready(&mut self) -> Result<PostHandshake, Error> {
-        let (tell, told) = oneshot::channel();
-        self.command(Command::Ready(tell), told).await
-    }
-
-    /// Sends a CTAP2 message (command byte and CBOR) and waits for the response (status byte and
-    /// CBOR), both untouched.
-    ///
-    /// # Errors
-    ///
-    /// What ended the transaction; a CTAP status is no error here.
-    pub async fn call(&mut self, message: Vec<u8>) -> Result<Vec<u8>, Error> {
-        let (tell, told) = oneshot::channel();
-        self.command(Command::Call(message, tell), told).await
-    }
-
-    async fn command<T>(
-        &mut self,
-        command: Command,
-        told: oneshot::Receiver<T>,
-    ) -> Result<T, Error> {
-        if self.commands.send(command).await.is_ok()
-            && let Ok(answer) = told.await
-        {
-            return Ok(answer);
-        }
-        Err(self.outcome().await.err().unwrap_or(Error::Over))
-    }
-
-    /// Tells the phone that nothing more comes, which is how it learns that its answer arrived, and
-    /// waits until the channel is closed.
-    ///
-    /// # Errors
-    ///
-    /// What ended the transaction otherwise.
-    pub async fn finish(mut self) -> Result<(), Error> {
-        let _over_already = self.commands.send(Command::Finish).await;
-        self.outcome().await
-    }
-
-    /// Gives up: the phone is told if it is there, and everything is closed.
-    pub async fn cancel(mut self) {
-        let _over_already = self.commands.send(Command::Cancel).await;
-        let _cancelled = self.outcome().await;
-    }
-
-    async fn outcome(&mut self) -> Result<(), Error> {
-        match self.task.take() {
-            Some(task) => task.await.unwrap_or(Err(Error::Over)),
-            None => Err(Error::Over),
-        }
-    }
-}
-
-struct Driver {
+pub(super) struct Driver {
     radio: Radio,
     config: Config,
     transaction: Transaction,
     inbox: mpsc::Receiver<Command>,
     progress: mpsc::Sender<Progress>,
     scan: Option<RadioScan>,
-    opening: Option<Dialling>,
-    channel: Option<Box<WebSocketChannel>>,
-    /// Why the last channel failed, for the error that the state machine then makes of it.
-    failure: Option<Error>,
+    opening: Option<Kept<Dialled>>,
+    channel: Slot<WebSocketChannel>,
+    /// The tunnel service of the last dialling.
+    service: Option<ServiceUrl>,
+    /// Why it failed, for the error that the state machine then makes of it.
+    failure: Option<Box<channel::Error>>,
+    /// Why an open channel ended, unless it was a goodbye.
+    broken: Option<Box<channel::Error>>,
+    finishing: bool,
     said: Option<PostHandshake>,
     ready: Option<oneshot::Sender<PostHandshake>>,
     call: Option<oneshot::Sender<Vec<u8>>>,
@@ -174,18 +47,58 @@ enum Woken {
 }
 
 impl Driver {
-    async fn run(mut self) -> Result<(), Error> {
+    pub(super) fn new(
+        radio: Radio,
+        config: Config,
+        transaction: Transaction,
+        inbox: mpsc::Receiver<Command>,
+        progress: mpsc::Sender<Progress>,
+    ) -> Self {
+        Self {
+            radio,
+            config,
+            transaction,
+            inbox,
+            progress,
+            scan: None,
+            opening: None,
+            channel: Slot::empty(),
+            service: None,
+            failure: None,
+            broken: None,
+            finishing: false,
+            said: None,
+            ready: None,
+            call: None,
+        }
+    }
+
+    pub(super) async fn run(mut self) -> Result<(), Error> {
         loop {
             self.perform().await?;
             if self.transaction.is_closed() {
-                return Ok(());
+                return self.end();
             }
             let woken = self.wait().await?;
             if let Err(error) = self.feed(woken) {
+                if error == hybrid::Error::Misuse {
+                    // It changed nothing, but its caller is told that all is over.
+                    let _cancelled =
+                        self.transaction.handle(Input::Cancel, Instant::now().into_std());
+                }
                 // What is still to be sent or closed is, before the error is told.
                 self.perform().await?;
                 return Err(self.explain(error));
             }
+        }
+    }
+
+    /// An idle channel that ends is fine for the protocol; for the caller only if nothing was to
+    /// be sent any more.
+    fn end(self) -> Result<(), Error> {
+        match self.broken.filter(|_| !self.finishing) {
+            Some(source) => Err(Error::Broken { waiting: Waiting::Response, source }),
+            None => Ok(()),
         }
     }
 
@@ -195,13 +108,13 @@ impl Driver {
         let woken = tokio::select! {
             biased;
             command = self.inbox.recv() => Woken::Command(command),
-            message = recv(&mut self.channel), if self.channel.is_some() => Woken::Message(message),
-            opened = open(&mut self.opening), if self.opening.is_some() => {
+            // Before what others send: a storm of it must not put the deadline off.
+            () = sleep, if deadline.is_some() => Woken::Deadline,
+            message = self.channel.recv(), if self.channel.is_filled() => Woken::Message(message),
+            opened = kept(&mut self.opening), if self.opening.is_some() => {
                 self.opening = None;
                 Woken::Opened(opened)
             }
-            // Before the sightings: a storm of foreign adverts must not put the deadline off.
-            () = sleep, if deadline.is_some() => Woken::Deadline,
             sighting = next(&mut self.scan), if self.scan.is_some() => {
                 Woken::Sighting(sighting.map_err(Error::Radio)?)
             }
@@ -219,7 +132,7 @@ impl Driver {
                     .handle(Input::Sighting { service_data: &service_data, sender }, now)
             }
             Woken::Opened(Ok(channel)) => {
-                self.channel = Some(channel);
+                self.channel.fill(channel);
                 self.transaction.handle(Input::ChannelOpen, now)
             }
             Woken::Opened(Err(failure)) => {
@@ -227,8 +140,9 @@ impl Driver {
                 self.transaction.handle(Input::ChannelFailed, now)
             }
             Woken::Message(Ok(message)) => self.transaction.handle(Input::Message(&message), now),
-            Woken::Message(Err(_)) => {
-                self.channel = None;
+            Woken::Message(Err(error)) => {
+                self.channel.clear();
+                self.broken = (!error.is_goodbye()).then(|| Box::new(error));
                 self.transaction.handle(Input::ChannelClosed, now)
             }
             Woken::Deadline => self.transaction.handle(Input::Timeout, now),
@@ -250,7 +164,10 @@ impl Driver {
                 self.report(Progress::WaitingForUser);
                 Ok(())
             }
-            Command::Finish => self.transaction.handle(Input::Finish, now),
+            Command::Finish => {
+                self.finishing = true;
+                self.transaction.handle(Input::Finish, now)
+            }
             Command::Cancel => self.transaction.handle(Input::Cancel, now),
         }
     }
@@ -272,7 +189,9 @@ impl Driver {
                 }
                 Output::StopScan => self.scan = None,
                 Output::OpenChannel(target) => self.open(target)?,
-                Output::Send(message) => self.send(&message).await,
+                Output::Send(message) => {
+                    self.channel.send(&message, self.config.send_deadline).await;
+                }
                 Output::CloseChannel => self.close().await,
                 Output::Event(event) => self.event(event),
             }
@@ -281,26 +200,14 @@ impl Driver {
     }
 
     fn open(&mut self, target: Target) -> Result<(), Error> {
-        self.opening = Some(self.config.dial(target)?);
+        let (service, dialling) = self.config.dial(target)?;
+        (self.service, self.opening) = (Some(service), Some(dialling));
         Ok(())
-    }
-
-    /// A message that cannot be sent is a channel that broke, and its reader will say so.
-    async fn send(&mut self, message: &[u8]) {
-        let deadline = Instant::now() + self.config.send_deadline;
-        if let Some(channel) = &mut self.channel {
-            let sent = tokio::time::timeout_at(deadline, channel.send(message)).await;
-            if !matches!(sent, Ok(Ok(()))) {
-                tracing::debug!("the channel did not take a message");
-            }
-        }
     }
 
     async fn close(&mut self) {
         self.opening = None;
-        if let Some(mut channel) = self.channel.take() {
-            channel.close().await;
-        }
+        self.channel.close().await;
     }
 
     fn event(&mut self, event: Event) {
@@ -328,25 +235,20 @@ impl Driver {
 
     /// Puts the driver's knowledge into the protocol's error.
     fn explain(&mut self, error: hybrid::Error) -> Error {
-        match (error, self.failure.take()) {
-            (hybrid::Error::ChannelFailed, Some(failure))
-            | (hybrid::Error::TimedOut(Waiting::Channel), Some(failure)) => failure,
-            (error, _) => Error::Protocol(error),
+        let (failure, broken) = (self.failure.take(), self.broken.take());
+        match (error, self.service.take(), failure, broken) {
+            (hybrid::Error::ChannelFailed, Some(service), Some(source), _) => {
+                Error::Tunnel { service: Box::new(service), source }
+            }
+            (hybrid::Error::TimedOut(Waiting::Channel), Some(service), ..) => {
+                let source = Box::new(channel::Error::TimedOut);
+                Error::Tunnel { service: Box::new(service), source }
+            }
+            (hybrid::Error::PeerClosed(waiting), .., Some(source)) => {
+                Error::Broken { waiting, source }
+            }
+            (error, ..) => Error::Protocol(error),
         }
-    }
-}
-
-async fn recv(channel: &mut Option<Box<WebSocketChannel>>) -> Result<Vec<u8>, channel::Error> {
-    match channel {
-        Some(channel) => channel.recv().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn open(opening: &mut Option<Dialling>) -> Dialled {
-    match opening {
-        Some(opening) => opening.await,
-        None => std::future::pending().await,
     }
 }
 

@@ -55,7 +55,7 @@ pub struct Heard {
 #[non_exhaustive]
 pub enum Error {
     /// No usable advert came in time: the phone is not near, has Bluetooth off, or never scanned.
-    #[error("no advert of the phone was heard in time ({} of other phones)", .0.foreign)]
+    #[error("the phone was not heard over Bluetooth in time (adverts of other phones heard: {})", .0.foreign)]
     NoAdvert(Heard),
     /// A deadline passed.
     #[error("timed out waiting for {0}")]

@@ -1,0 +1,120 @@
+//! The phone over one radio: what it is set up with, and the way into a transaction.
+//!
+//! Depends on `hybrid`, `ble`, `channel` and the siblings in `authenticator`.
+
+use std::future::Future;
+use std::time::Duration;
+
+use rand_core::{CryptoRng, RngCore};
+use tokio::time::Instant;
+
+use super::driver::Driver;
+use super::engine::{Engine, Outcome, Transport};
+use super::{Consent, Error, PasskeyStore, Timestamp};
+use crate::ble::Radio;
+use crate::channel::websocket::Connector;
+use crate::hybrid::PrivateKey;
+use crate::hybrid::advert::ConnectionNonce;
+use crate::hybrid::authenticator::{Deadlines, Offer, Scan, Transaction};
+use crate::hybrid::post_handshake::PostHandshake;
+use crate::hybrid::qr::QrContents;
+use crate::hybrid::tunnel::{ServiceUrl, TunnelServiceId};
+
+/// How a phone reaches its tunnel service, and how long it waits.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Opens WebSockets.
+    pub connector: Connector,
+    /// The service at which tunnels are opened.
+    pub relay: ServiceUrl,
+    /// The number that the advert names it by.
+    pub service: TunnelServiceId,
+    /// Lets a simulated radio be used with the public services.
+    pub simulated_with_public: bool,
+    /// The protocol's deadlines.
+    pub deadlines: Deadlines,
+    /// How long one message may take to leave.
+    pub send_deadline: Duration,
+}
+
+impl Config {
+    /// Tunnels at `relay`, which adverts name as `service`.
+    #[must_use]
+    pub fn new(connector: Connector, relay: ServiceUrl, service: TunnelServiceId) -> Self {
+        Self {
+            connector,
+            relay,
+            service,
+            simulated_with_public: false,
+            deadlines: Deadlines::default(),
+            send_deadline: Duration::from_secs(30),
+        }
+    }
+}
+
+/// How a transaction gets on, for the person who waits and for whoever keeps a record.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Progress<'a> {
+    /// The tunnel is being opened.
+    OpeningTunnel,
+    /// On the air.
+    Advertising,
+    /// The laptop that showed the QR is there.
+    Connected,
+    /// A request was answered, if only with a refusal.
+    Answered(&'a Outcome),
+    /// The laptop took the last answer.
+    Acknowledged,
+}
+
+/// The phone's part, over one radio and one engine.
+#[derive(Debug)]
+pub struct Phone<S, C> {
+    pub(super) radio: Radio,
+    pub(super) config: Config,
+    pub(super) engine: Engine<S, C>,
+}
+
+impl<S: PasskeyStore + Send + Sync, C: Consent + Send + Sync> Phone<S, C> {
+    /// Puts the parts together.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::SimulatedRadio`] if the radio is simulated, the service public, and the
+    /// configuration does not say that this is meant.
+    pub fn new(radio: Radio, config: Config, engine: Engine<S, C>) -> Result<Self, Error> {
+        if radio.is_simulated() && config.relay.is_public() && !config.simulated_with_public {
+            return Err(Error::SimulatedRadio);
+        }
+        Ok(Self { radio, config, engine })
+    }
+
+    /// Answers the laptop that showed a QR: from the scan until it has taken the last answer.
+    ///
+    /// Resolving `cancel` ends the transaction in order, which the laptop sees as a hang-up.
+    /// `clock` gives Unix time. Not cancel safe otherwise: dropping it leaves the laptop waiting.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]. A refusal is none: it is told through `progress`.
+    pub async fn answer(
+        &mut self,
+        contents: QrContents,
+        cancel: impl Future<Output = ()> + Send,
+        clock: impl Fn() -> Timestamp + Send + Sync,
+        rng: &mut (impl RngCore + CryptoRng + Send),
+        progress: impl FnMut(Progress<'_>) + Send,
+    ) -> Result<(), Error> {
+        let offer = Offer {
+            post_handshake: PostHandshake::ctap(self.engine.get_info(Transport::Hybrid)),
+            ephemeral: PrivateKey::generate(rng),
+            nonce: ConnectionNonce::random(rng),
+            l2cap: None,
+        };
+        let now = Instant::now().into_std();
+        let transaction = Transaction::qr(Scan { contents }, offer, self.config.deadlines, now);
+        let driver = Driver::new(self, transaction, clock, rng, progress);
+        driver.run(cancel).await
+    }
+}

@@ -1,0 +1,109 @@
+//! `cabled phone`: the phone's part, and the passkeys that it keeps.
+//!
+//! ```text
+//!  scan ──> unlock ──> terminal      who is the owner
+//!   ├─────> consent ─> terminal      what does the owner say
+//!   └─────> outcome                  how did it go, in words, events and an exit status
+//!  passkeys ──> view                 tables and JSON
+//! ```
+
+mod consent;
+pub(super) mod date;
+mod outcome;
+mod passkeys;
+mod pin;
+mod scan;
+mod unlock;
+mod view;
+
+use std::future::Future;
+use std::io;
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::failure::{Failure, Status};
+use super::system;
+use super::ui::{Ui, event_line, print};
+use unlock::Vault;
+
+/// Takes the phone's part: answers the code of a laptop with passkeys that are kept here
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Phone {
+    #[command(flatten)]
+    vault: Vault,
+    #[command(subcommand)]
+    command: Sub,
+}
+
+#[derive(Subcommand, Clone, Debug)]
+enum Sub {
+    Scan(Box<scan::Scan>),
+    Passkeys(passkeys::Passkeys),
+    Pin(pin::ChangePin),
+}
+
+impl Phone {
+    pub(crate) async fn run(&self, ui: Ui) -> Result<(), Failure> {
+        match &self.command {
+            Sub::Scan(command) => command.run(ui, &self.vault).await,
+            Sub::Passkeys(command) => or_interrupted(command.run(ui, &self.vault)).await,
+            Sub::Pin(command) => or_interrupted(command.run(ui, &self.vault)).await,
+        }
+    }
+}
+
+/// Tells how a transaction goes: people on standard error, machines on standard output, where the
+/// events are the result.
+#[derive(Clone, Copy)]
+pub(super) struct Reporter(Ui);
+
+impl Reporter {
+    fn step(self, event: &str, words: &str, fields: Value) {
+        match self.0.is_json() {
+            // The line at the end is checked; it has no reader either if this one has none.
+            true => drop(print(&event_line(event, fields).to_string())),
+            false => self.0.step(event, words, fields),
+        }
+    }
+
+    fn note(self, words: &str) {
+        match self.0.is_json() {
+            true => self.step("note", words, json!({ "text": words })),
+            false => self.0.note(words),
+        }
+    }
+}
+
+/// Does what may take a while, until Ctrl-C; a question on the terminal is then withdrawn.
+async fn or_interrupted<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::select! {
+        biased;
+        () = system::interrupted() => Err(interrupted()),
+        result = work => result,
+    }
+}
+
+fn interrupted() -> Failure {
+    let hint = "run the command again when you are ready";
+    Failure::new(Status::Interrupted, "cancelled", hint)
+}
+
+/// Gives a call that blocks a thread of its own.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Failure::because(Status::Failure, &error, "run it again with -v"))
+}
+
+fn no_terminal() -> Failure {
+    let error = "the PIN cannot be asked for: there is no terminal";
+    Failure::new(Status::Usage, error, "run it in a terminal, or name a file with --pin-file")
+}
+
+fn interrupted_terminal(error: &io::Error) -> Failure {
+    let error = format!("the terminal failed: {error}");
+    Failure::new(Status::Failure, error, "run it again in another terminal")
+}

@@ -1,0 +1,266 @@
+//! Asking the owner: on the terminal, or not at all where `--auto-approve` says so.
+//!
+//! The PIN that opened the store in this very run is the user verification of an answer, unless it
+//! was typed more than a minute before: then it is asked for again. A PIN from a file stays as good
+//! as it was, since reading the file again would prove nothing more.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::unlock::{TRIES, Unlocked};
+use super::{Reporter, date, view};
+use crate::authenticator::store::Error;
+use crate::authenticator::{
+    AccountView, Consent, ConsentRequest, Decision, Pin, State, Store, Timestamp, Verification,
+};
+use crate::cli::system;
+use crate::cli::terminal::{Terminal, yes_or_no};
+
+/// How long a typed PIN verifies its user.
+const FRESH: Duration = Duration::from_secs(60);
+
+/// Which site was asked for last; for the words at the end.
+pub(super) type LastSite = Arc<Mutex<Option<String>>>;
+
+/// Whoever answers for the owner.
+pub(super) struct Owner {
+    pub(super) reporter: Reporter,
+    pub(super) site: LastSite,
+    pub(super) way: Way,
+}
+
+/// How the owner is asked.
+pub(super) enum Way {
+    /// Not at all: the owner approved beforehand.
+    Standing(Verification),
+    /// On the terminal.
+    Asked(Box<Asked>),
+}
+
+/// What asking takes.
+pub(super) struct Asked {
+    terminal: Terminal,
+    store: Store,
+    proof: Mutex<(Verification, Option<Instant>)>,
+}
+
+impl Asked {
+    pub(super) fn new(terminal: Terminal, unlocked: &Unlocked) -> Self {
+        let proof = Mutex::new((unlocked.proof, unlocked.typed_at));
+        Self { terminal, store: unlocked.store.clone(), proof }
+    }
+}
+
+impl Consent for Owner {
+    async fn ask(&self, request: ConsentRequest) -> Decision {
+        if let (Ok(mut site), Some(asked)) = (self.site.lock(), site(&request)) {
+            *site = Some(asked.to_owned());
+        }
+        let (fields, standing) = (fields(&request), matches!(self.way, Way::Standing(_)));
+        if standing || self.reporter.0.is_json() {
+            let words = format!("{} Nobody is asked, as --auto-approve says.", headline(&request));
+            self.reporter.step("asked", &words, fields);
+        }
+        match &self.way {
+            Way::Standing(verification) => approve(&request, *verification),
+            // A terminal that is gone cannot say yes.
+            Way::Asked(asked) => asked.ask(&request).await.unwrap_or(Decision::Cancelled),
+        }
+    }
+}
+
+/// The first account is the newest of those that a site is known to have.
+fn approve(request: &ConsentRequest, verification: Verification) -> Decision {
+    match request {
+        ConsentRequest::NothingFound { .. } => Decision::Declined,
+        _ => Decision::Approved { account: 0, verification },
+    }
+}
+
+impl Asked {
+    async fn ask(&self, request: &ConsentRequest) -> io::Result<Decision> {
+        self.terminal.say(&format!("\n{}\n{}", headline(request), particulars(request))).await?;
+        let account = match request {
+            ConsentRequest::NothingFound { .. } => {
+                self.terminal.line("Press Enter to tell the laptop so. ").await?;
+                return Ok(Decision::Declined);
+            }
+            ConsentRequest::SignIn { accounts, pick: true, .. } if accounts.len() > 1 => {
+                self.pick(accounts.len()).await?
+            }
+            request => self.terminal.confirm(closing(request)).await?.then_some(0),
+        };
+        match account {
+            Some(account) => self.verify(account).await,
+            None => Ok(Decision::Declined),
+        }
+    }
+
+    /// `None` for none of them.
+    async fn pick(&self, count: usize) -> io::Result<Option<usize>> {
+        loop {
+            let prompt = format!("Sign in with which one? [1-{count}, Enter for none] ");
+            let Some(line) = self.terminal.line(&prompt).await? else { return Ok(None) };
+            if let Some(choice) = choice(&line, count) {
+                return Ok(choice);
+            }
+        }
+    }
+
+    async fn verify(&self, account: usize) -> io::Result<Decision> {
+        let fresh = |(proof, typed): &(Verification, Option<Instant>)| {
+            typed.is_none_or(|at| at.elapsed() <= FRESH).then_some(*proof)
+        };
+        if let Some(verification) = self.proof.lock().ok().as_deref().and_then(fresh) {
+            return Ok(Decision::Approved { account, verification });
+        }
+        for _ in 0..TRIES {
+            let Some(pin) = self.terminal.hidden("PIN, to prove that it is you: ").await? else {
+                return Ok(Decision::Declined);
+            };
+            let Ok(pin) = Pin::new(pin.to_string()) else { continue };
+            match self.try_pin(pin).await {
+                Ok(verification) => return Ok(Decision::Approved { account, verification }),
+                Err(error @ Error::WrongPin { .. }) => {
+                    self.terminal.say(&format!("Sorry, {error}.\n")).await?;
+                }
+                Err(_) => return Ok(Decision::LockedOut),
+            }
+        }
+        Ok(Decision::NotVerified)
+    }
+
+    async fn try_pin(&self, pin: Pin) -> Result<Verification, Error> {
+        let (store, now) = (self.store.clone(), Timestamp(system::unix_time()));
+        let tried = tokio::task::spawn_blocking(move || store.verify_pin(&pin, now)).await;
+        let proof = tried.unwrap_or(Err(Error::NeedsReopen))?;
+        if let Ok(mut kept) = self.proof.lock() {
+            *kept = (proof, Some(Instant::now()));
+        }
+        Ok(proof)
+    }
+}
+
+/// `None` for a text that is no answer, `Some(None)` for "none of them".
+fn choice(line: &str, count: usize) -> Option<Option<usize>> {
+    match line.trim().parse::<usize>() {
+        Ok(number) if (1..=count).contains(&number) => Some(Some(number - 1)),
+        Ok(_) => None,
+        Err(_) => (yes_or_no(line) == Some(false)).then_some(None),
+    }
+}
+
+fn site(request: &ConsentRequest) -> Option<&str> {
+    match request {
+        ConsentRequest::Save { rp_id, .. }
+        | ConsentRequest::SignIn { rp_id, .. }
+        | ConsentRequest::AlreadyRegistered { rp_id, .. }
+        | ConsentRequest::NothingFound { rp_id } => Some(rp_id),
+        ConsentRequest::Presence => None,
+    }
+}
+
+/// Who wants what.
+fn headline(request: &ConsentRequest) -> String {
+    match request {
+        ConsentRequest::Save { rp_id, account, .. } => {
+            let whom = account.as_ref().map(|name| format!(", account {name}"));
+            format!(
+                "A laptop nearby wants to save a passkey for {rp_id}{}.",
+                whom.unwrap_or_default()
+            )
+        }
+        ConsentRequest::SignIn { rp_id, accounts, .. } => match accounts.as_slice() {
+            [one] => {
+                format!("A laptop nearby wants to sign in to {rp_id} as {}.", view::account(one))
+            }
+            _ => format!("A laptop nearby wants to sign in to {rp_id}."),
+        },
+        ConsentRequest::AlreadyRegistered { rp_id, account } => format!(
+            "A laptop nearby wants to save a passkey for {rp_id}, but the one of {} is on this \
+             phone already.",
+            view::account(account)
+        ),
+        ConsentRequest::NothingFound { rp_id } => format!(
+            "A laptop nearby wants to sign in to {rp_id}, but no passkey for it is on this phone."
+        ),
+        ConsentRequest::Presence => "A laptop nearby asks to use this phone.".to_owned(),
+    }
+}
+
+/// What there is to know before the answer.
+fn particulars(request: &ConsentRequest) -> String {
+    let mut lines = Vec::new();
+    match request {
+        ConsentRequest::Save { rp_name, replaces, .. } => {
+            lines.extend(rp_name.as_ref().map(|name| format!("  The site calls itself: {name}")));
+            let replaced = |old: &AccountView| {
+                let made = date::minutes(old.created_at);
+                format!("  Takes the place of: {} of {made} UTC", view::account(old))
+            };
+            lines.extend(replaces.iter().map(replaced));
+        }
+        ConsentRequest::SignIn { accounts, pick, .. } => {
+            lines.extend(accounts.iter().enumerate().map(|(i, account)| listed(i, account)));
+            if !pick && accounts.len() > 1 {
+                lines.push("  The laptop will see all of them and let you choose.".to_owned());
+            }
+        }
+        ConsentRequest::NothingFound { .. } | ConsentRequest::AlreadyRegistered { .. } => {
+            return String::new();
+        }
+        ConsentRequest::Presence => {}
+    }
+    lines.push("The laptop says so; did you start this?\n".to_owned());
+    lines.join("\n")
+}
+
+fn listed(index: usize, account: &AccountView) -> String {
+    let label = account.label.as_ref().map(|label| format!(" \"{label}\"")).unwrap_or_default();
+    let person = match account.display_name.as_str() {
+        name if name.is_empty() || name == account.name => String::new(),
+        name => format!(" ({name})"),
+    };
+    let used = account.last_used_at;
+    let used =
+        used.map_or("never used".to_owned(), |at| format!("last used {} UTC", date::minutes(at)));
+    let orphan = match account.state {
+        State::Created => "; maybe unknown to the site",
+        _ => "",
+    };
+    format!("  {}. {}{person}{label}, {used}{orphan}", index + 1, view::account(account))
+}
+
+fn closing(request: &ConsentRequest) -> &'static str {
+    match request {
+        ConsentRequest::Save { .. } => "Save the passkey?",
+        ConsentRequest::SignIn { .. } => "Sign in?",
+        ConsentRequest::AlreadyRegistered { .. } => "No second one is made. Tell the laptop so?",
+        _ => "Allow it?",
+    }
+}
+
+/// The question as machines get it.
+fn fields(request: &ConsentRequest) -> Value {
+    let names =
+        |accounts: &[AccountView]| accounts.iter().map(|a| json!(a.name)).collect::<Vec<_>>();
+    let (what, accounts) = match request {
+        ConsentRequest::Save { account, .. } => {
+            ("save", account.iter().map(|name| json!(name)).collect())
+        }
+        ConsentRequest::SignIn { accounts, .. } => ("sign-in", names(accounts)),
+        ConsentRequest::AlreadyRegistered { account, .. } => {
+            ("already-registered", names(std::slice::from_ref(account)))
+        }
+        ConsentRequest::NothingFound { .. } => ("nothing-found", Vec::new()),
+        ConsentRequest::Presence => ("presence", Vec::new()),
+    };
+    json!({ "what": what, "rpId": site(request), "accounts": accounts })
+}
+
+#[cfg(test)]
+mod tests;

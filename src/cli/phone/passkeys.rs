@@ -1,0 +1,294 @@
+//! `cabled phone passkeys`: list, show, rename, delete, prune.
+
+use std::io::IsTerminal;
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::unlock::{self, Vault};
+use super::view::{self, NotFound, full_id};
+use super::{date, interrupted_terminal};
+use crate::authenticator::{AccountView, Passkey, Store};
+use crate::cli::failure::{Failure, Status};
+use crate::cli::system;
+use crate::cli::terminal::Terminal;
+use crate::cli::ui::{Ui, event_line, print};
+
+/// Shows and tidies up the passkeys that are kept here
+#[derive(Args, Clone, Debug)]
+pub(super) struct Passkeys {
+    #[command(subcommand)]
+    command: Sub,
+}
+
+#[derive(Subcommand, Clone, Debug)]
+enum Sub {
+    /// Lists all passkeys
+    List,
+    /// Tells all about one passkey, but no keys
+    Show(Which),
+    /// Gives a passkey a name of your own
+    Rename(Rename),
+    /// Deletes a passkey for good
+    Delete(Delete),
+    /// Deletes the passkeys that no site may know, after asking
+    Prune(Prune),
+}
+
+#[derive(Args, Clone, Debug)]
+struct Which {
+    /// The passkey's ID, or as much of its beginning as no other has
+    #[arg(value_name = "ID", allow_hyphen_values = true)]
+    id: String,
+}
+
+#[derive(Args, Clone, Debug)]
+struct Rename {
+    #[command(flatten)]
+    which: Which,
+    /// The new name; an empty one removes it
+    name: String,
+}
+
+#[derive(Args, Clone, Debug)]
+struct Delete {
+    #[command(flatten)]
+    which: Which,
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+struct Prune {
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
+}
+
+/// What the commands work with.
+struct Desk {
+    ui: Ui,
+    terminal: Option<Terminal>,
+    store: Store,
+}
+
+impl Passkeys {
+    pub(super) async fn run(&self, ui: Ui, vault: &Vault) -> Result<(), Failure> {
+        let terminal = Terminal::open();
+        self.refuse_to_delete_unasked(terminal.is_some())?;
+        let store = vault.open(terminal.as_ref()).await?.store;
+        let desk = Desk { ui, terminal, store };
+        match &self.command {
+            Sub::List => desk.list(),
+            Sub::Show(which) => desk.show(&which.id),
+            Sub::Rename(rename) => desk.rename(&rename.which.id, &rename.name),
+            Sub::Delete(delete) => desk.delete(&delete.which.id, delete.yes).await,
+            Sub::Prune(prune) => desk.prune(prune.yes).await,
+        }
+    }
+
+    /// Before the PIN is asked for or tried.
+    fn refuse_to_delete_unasked(&self, terminal: bool) -> Result<(), Failure> {
+        let unasked = match &self.command {
+            Sub::Delete(delete) => !delete.yes,
+            Sub::Prune(prune) => !prune.yes,
+            _ => false,
+        };
+        match unasked && !terminal {
+            true => Err(Failure::new(
+                Status::Usage,
+                "nobody can be asked whether to delete: there is no terminal",
+                "run it in a terminal, or say --yes",
+            )),
+            false => Ok(()),
+        }
+    }
+}
+
+impl Desk {
+    fn all(&self) -> Result<Vec<Passkey>, Failure> {
+        self.store.list().map_err(|error| unlock::failed(&error))
+    }
+
+    fn find(&self, id: &str) -> Result<Passkey, Failure> {
+        let passkeys = self.all()?;
+        let hint = "see: cabled phone passkeys list";
+        view::by_prefix(&passkeys, id).cloned().map_err(|error| match error {
+            NotFound::Nothing => {
+                let error = format!("there is no passkey whose ID begins with {id}");
+                Failure::new(Status::Usage, error, hint)
+            }
+            NotFound::Several(count) => {
+                let error = format!("{count} passkeys have an ID that begins with {id}");
+                Failure::new(Status::Usage, error, format!("give more of the ID; {hint}"))
+            }
+        })
+    }
+
+    /// A result: JSON for machines, lines for people, both on standard output.
+    fn result(&self, event: &str, fields: Value, lines: &str) -> Result<(), Failure> {
+        match self.ui.is_json() {
+            true => print(&event_line(event, fields).to_string()),
+            false if lines.is_empty() => Ok(()),
+            false => print(lines),
+        }
+    }
+
+    fn list(&self) -> Result<(), Failure> {
+        let passkeys = self.all()?;
+        let fields = json!({ "passkeys": passkeys.iter().map(view::json).collect::<Vec<_>>() });
+        if passkeys.is_empty() && !self.ui.is_json() {
+            self.ui.step("passkeys", "There are no passkeys here yet.", json!({}));
+            return Ok(());
+        }
+        let table = view::table(&passkeys, self.colour());
+        self.result("passkeys", fields, &table)?;
+        let orphans =
+            passkeys.iter().any(|passkey| passkey.state() == crate::authenticator::State::Created);
+        if orphans && !self.ui.is_json() {
+            self.ui.note(
+                "the answer that announced a passkey in the state \"created\" may never have \
+                 arrived, see: cabled phone passkeys prune",
+            );
+        }
+        Ok(())
+    }
+
+    fn colour(&self) -> bool {
+        let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        !refused && std::io::stdout().is_terminal()
+    }
+
+    fn show(&self, id: &str) -> Result<(), Failure> {
+        let passkey = self.find(id)?;
+        self.result("passkey", json!({ "passkey": view::json(&passkey) }), &view::details(&passkey))
+    }
+
+    fn rename(&self, id: &str, name: &str) -> Result<(), Failure> {
+        let passkey = self.find(id)?;
+        let label = Some(name.trim().to_owned()).filter(|name| !name.is_empty());
+        let renamed = self.store.rename(&passkey.id, label.clone(), &mut system::random());
+        renamed.map_err(|error| unlock::failed(&error))?;
+        let words = match &label {
+            Some(label) => format!("The passkey is named {label} now."),
+            None => "The passkey has no name any more.".to_owned(),
+        };
+        self.ui_or_json("renamed", json!({ "id": full_id(&passkey.id), "label": label }), &words)
+    }
+
+    async fn delete(&self, id: &str, yes: bool) -> Result<(), Failure> {
+        let passkey = self.find(id)?;
+        let question = format!(
+            "{}\n\nDeleted, it is gone for good: sign-in with it will not work any more.\n\
+             Delete this passkey?",
+            view::details(&passkey)
+        );
+        if !yes && !self.confirm(&question).await? {
+            return Err(kept());
+        }
+        self.remove(std::slice::from_ref(&passkey))?;
+        let words = format!(
+            "Deleted. Remove it in the settings of {} too: the site still lists it.",
+            passkey.rp.id
+        );
+        self.ui_or_json("deleted", deleted(&[passkey]), &words)
+    }
+
+    async fn prune(&self, yes: bool) -> Result<(), Failure> {
+        let orphans = self.store.possibly_orphaned().map_err(|error| unlock::failed(&error))?;
+        if orphans.is_empty() {
+            let words = "There is nothing to prune: a laptop has taken each passkey.";
+            return self.ui_or_json("deleted", deleted(&[]), words);
+        }
+        if !yes {
+            let question = format!("{}\nDelete {}?", explain(&orphans), these(orphans.len()));
+            if !self.confirm(&question).await? {
+                return Err(kept());
+            }
+        }
+        self.remove(&orphans)?;
+        let words = format!("Deleted {}.", these(orphans.len()));
+        self.ui_or_json("deleted", deleted(&orphans), &words)
+    }
+
+    async fn confirm(&self, question: &str) -> Result<bool, Failure> {
+        match &self.terminal {
+            Some(terminal) => {
+                terminal.confirm(question).await.map_err(|error| interrupted_terminal(&error))
+            }
+            None => Ok(false),
+        }
+    }
+
+    fn remove(&self, passkeys: &[Passkey]) -> Result<(), Failure> {
+        let mut each = passkeys.iter().map(|passkey| self.store.delete(&passkey.id));
+        each.try_for_each(|result| result.map_err(|error| unlock::failed(&error)))
+    }
+
+    /// Something that was done: the word for people is talk, the object for machines a result.
+    fn ui_or_json(&self, event: &str, fields: Value, words: &str) -> Result<(), Failure> {
+        match self.ui.is_json() {
+            true => print(&event_line(event, fields).to_string()),
+            false => {
+                self.ui.step(event, words, fields);
+                Ok(())
+            }
+        }
+    }
+}
+
+fn kept() -> Failure {
+    let hint = "answer y to delete, or say --yes";
+    Failure::new(Status::Refused, "nothing was deleted", hint)
+}
+
+fn deleted(passkeys: &[Passkey]) -> Value {
+    json!({ "passkeys": passkeys.iter().map(|passkey| full_id(&passkey.id)).collect::<Vec<_>>() })
+}
+
+fn these(count: usize) -> String {
+    match count {
+        1 => "this passkey".to_owned(),
+        count => format!("these {count} passkeys"),
+    }
+}
+
+/// Why these may go, and why they may not.
+fn explain(orphans: &[Passkey]) -> String {
+    let line = |passkey: &Passkey| {
+        let view = AccountView::from(passkey);
+        format!(
+            "  {}  {} for {}: no laptop confirmed that it got the answer",
+            date::iso(passkey.created_at),
+            passkey.rp.id,
+            view::account(&view)
+        )
+    };
+    let lines = orphans.iter().map(line).collect::<Vec<_>>().join("\n");
+    format!(
+        "Saved here, but maybe unknown to the site:\n{lines}\n\nIf the site lists such a passkey \
+         after all, only the confirmation was lost: keep it.\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::phone::view::tests::passkey;
+
+    #[test]
+    fn pruning_says_when_for_whom_and_why() {
+        let text = explain(&[passkey(&[1; 32], "anna")]);
+        assert!(text.contains("2022-10-24T05:24:11Z  contoso.com for anna: no laptop confirmed"));
+        assert!(text.contains("keep it"));
+    }
+
+    #[test]
+    fn deleted_ids_are_whole() {
+        let fields = deleted(&[passkey(&[0; 32], "anna")]);
+        assert_eq!(fields["passkeys"][0].as_str().unwrap().len(), 43);
+        assert_eq!(these(1), "this passkey");
+        assert_eq!(these(2), "these 2 passkeys");
+    }
+}

@@ -1,0 +1,269 @@
+//! `cabled phone scan`: from the text of a code to an answer that the laptop took.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::consent::{Asked, LastSite, Owner, Way};
+use super::outcome::Record;
+use super::unlock::{Unlocked, Vault};
+use super::{Reporter, blocking, date, or_interrupted};
+use crate::authenticator::engine::{Attestation, SeveralAccounts};
+use crate::authenticator::{
+    Config, Engine, Error, Phone, PhoneConfig, Store, Timestamp, Verification,
+};
+use crate::ble::Radio;
+use crate::cli::args::{Link, read_fido_text};
+use crate::cli::failure::{Failure, Status};
+use crate::cli::terminal::Terminal;
+use crate::cli::ui::Ui;
+use crate::cli::{advice, image, system};
+use crate::hybrid::qr::{ChannelKind, Hint, QrContents};
+use crate::hybrid::tunnel::{ServiceUrl, TunnelServiceId};
+
+/// Seconds after which a code is called old. Laptops wait for two minutes or a little more.
+const OLD: u64 = 5 * 60;
+
+/// Seconds after which a code is refused: no laptop waits for longer, and a code that turns up later
+/// may have been kept by somebody.
+const TOO_OLD: u64 = 15 * 60;
+
+/// Seconds that two clocks may differ without a word about it.
+const SKEW: u64 = 60;
+
+/// Answers the code that a laptop shows
+#[derive(Args, Clone, Debug)]
+pub(super) struct Scan {
+    /// The code's text, which begins with FIDO:/, or - to read it from standard input
+    #[arg(value_name = "TEXT", required_unless_present = "image")]
+    text: Option<String>,
+    /// Find the code in a picture or a screenshot
+    #[arg(long, value_name = "FILE", conflicts_with = "text")]
+    image: Option<PathBuf>,
+    /// Agree to everything without asking; for tests and machines that nobody sits at
+    #[arg(long)]
+    auto_approve: bool,
+    /// How a new passkey is attested: signed by itself, or not at all
+    #[arg(long, value_name = "HOW", value_enum, default_value = "self")]
+    attestation: Attested,
+    /// Where to choose among several accounts: here, or on the laptop, which then sees them all
+    #[arg(long, value_name = "WHERE", value_enum, default_value = "phone")]
+    choose: Choose,
+    /// Take a code that was shown more than 15 minutes ago, or that says so because of a wrong clock
+    #[arg(long)]
+    any_age: bool,
+    #[command(flatten)]
+    link: Link,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug)]
+enum Attested {
+    #[value(name = "self")]
+    Itself,
+    None,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug)]
+enum Choose {
+    Phone,
+    Laptop,
+}
+
+/// All that a transaction needs.
+struct Ready {
+    phone: Phone<Store, Owner>,
+    contents: QrContents,
+    record: Record,
+}
+
+impl Scan {
+    pub(super) async fn run(&self, ui: Ui, vault: &Vault) -> Result<(), Failure> {
+        let reporter = Reporter(ui);
+        let Ready { mut phone, contents, mut record } =
+            or_interrupted(self.prepare(reporter, vault)).await?;
+        let clock = || Timestamp(system::unix_time());
+        let rng = &mut system::random();
+        let cancel = system::interrupted();
+        let answered =
+            phone.answer(contents, cancel, clock, rng, |progress| record.progress(&progress));
+        let result = answered.await;
+        record.conclude(result)
+    }
+
+    /// Everything that can fail for reasons of this side, the PIN last.
+    async fn prepare(&self, reporter: Reporter, vault: &Vault) -> Result<Ready, Failure> {
+        let contents = self.contents().await?;
+        let now = system::unix_time();
+        if !self.any_age {
+            young_enough(&contents, now)?;
+        }
+        remarks(&contents, now).iter().for_each(|remark| reporter.note(remark));
+        if !contents.offers(ChannelKind::Tunnel) {
+            return Err(no_tunnel());
+        }
+        let terminal = Terminal::open();
+        self.somebody_decides(terminal.is_some(), vault.pin_file.is_some())?;
+        let config = self.phone_config()?;
+        let radio = self.radio(&config)?;
+        let unlocked = vault.open_or_create(reporter, terminal.as_ref()).await?;
+        let site = LastSite::default();
+        let record = Record::new(reporter, unlocked.store.clone(), site.clone());
+        let owner = Owner { reporter, site, way: self.way(terminal, &unlocked) };
+        let engine = Engine::new(unlocked.store, owner, self.engine_config());
+        let phone = Phone::new(radio, config, engine).map_err(|e| advice::authenticator(&e))?;
+        Ok(Ready { phone, contents, record })
+    }
+
+    async fn contents(&self) -> Result<QrContents, Failure> {
+        let text = match (&self.image, self.text.as_deref()) {
+            (Some(file), _) => {
+                let file = file.clone();
+                let read = blocking(move || image::read_file(&file)).await?;
+                read.map_err(|error| advice::image(&error))?
+            }
+            (None, Some("-")) => blocking(read_fido_text).await??,
+            (None, text) => text.unwrap_or_default().to_owned(),
+        };
+        QrContents::decode(text.trim()).map_err(|error| advice::qr(&error))
+    }
+
+    /// An answer needs an owner: one who can be asked now, or one who said yes beforehand.
+    fn somebody_decides(&self, terminal: bool, pin_file: bool) -> Result<(), Failure> {
+        let missing = match (terminal, self.auto_approve, pin_file) {
+            (true, _, _) | (false, true, true) => return Ok(()),
+            (false, true, false) => "--pin-file FILE",
+            (false, false, true) => "--auto-approve",
+            (false, false, false) => "--auto-approve and --pin-file FILE",
+        };
+        let error = "nobody can be asked whether to answer: there is no terminal";
+        let hint = format!("run it in a terminal, or add {missing} if nobody is to be asked");
+        Err(Failure::new(Status::Usage, error, hint))
+    }
+
+    fn phone_config(&self) -> Result<PhoneConfig, Failure> {
+        let public = || ServiceUrl::for_service(TunnelServiceId::GOOGLE);
+        let relay = self.link.relay().cloned().map_or_else(public, Ok).map_err(|error| {
+            Failure::because(Status::Failure, &error, "name a tunnel service with --relay")
+        })?;
+        let service = relay.service_id().unwrap_or(TunnelServiceId::GOOGLE);
+        let mut config = PhoneConfig::new(self.link.connector(), relay, service);
+        config.simulated_with_public = self.link.simulated_with_public;
+        Ok(config)
+    }
+
+    fn radio(&self, config: &PhoneConfig) -> Result<Radio, Failure> {
+        let radio = self.link.radio()?;
+        let pointless = radio.is_simulated() && config.relay.is_public();
+        match pointless && !config.simulated_with_public {
+            true => Err(advice::authenticator(&Error::SimulatedRadio)),
+            false => Ok(radio),
+        }
+    }
+
+    fn way(&self, terminal: Option<Terminal>, unlocked: &Unlocked) -> Way {
+        match terminal.filter(|_| !self.auto_approve) {
+            Some(terminal) => Way::Asked(Box::new(Asked::new(terminal, unlocked))),
+            None => Way::Standing(Verification::standing_approval()),
+        }
+    }
+
+    fn engine_config(&self) -> Config {
+        Config {
+            attestation: match self.attestation {
+                Attested::Itself => Attestation::PackedSelf,
+                Attested::None => Attestation::None,
+            },
+            several_accounts: match self.choose {
+                Choose::Phone => SeveralAccounts::AskUser,
+                Choose::Laptop => SeveralAccounts::AskClient,
+            },
+            ..Config::default()
+        }
+    }
+}
+
+fn no_tunnel() -> Failure {
+    let error = "the laptop takes an answer over Bluetooth alone, which is not supported yet";
+    Failure::new(Status::Usage, error, "let the laptop offer a tunnel too")
+}
+
+fn young_enough(contents: &QrContents, now: u64) -> Result<(), Failure> {
+    let age = contents.shown_at.map_or(0, |shown| now.saturating_sub(shown));
+    if age <= TOO_OLD {
+        return Ok(());
+    }
+    let error = format!("this code is too old: it was shown {} ago", date::span(age));
+    let hint = "show a new code on the laptop; if this one is new, one of the two clocks is wrong, \
+                and --any-age takes it all the same";
+    Err(Failure::new(Status::NotHeard, error, hint))
+}
+
+/// What is odd about a code and yet stops nothing.
+fn remarks(contents: &QrContents, now: u64) -> Vec<String> {
+    let mut remarks = Vec::new();
+    if let Some(shown) = contents.shown_at {
+        let (age, ahead) = (now.saturating_sub(shown), shown.saturating_sub(now));
+        if age > OLD {
+            let age = date::span(age);
+            remarks.push(format!("this code is {age} old; the laptop may have given up on it"));
+        }
+        if ahead > SKEW {
+            let ahead = date::span(ahead);
+            remarks.push(format!("this code comes from {ahead} ahead; one of the clocks is wrong"));
+        }
+    }
+    let intent = contents.intent();
+    if matches!(intent, Hint::DigitalCredentialPresentation | Hint::DigitalCredentialIssuance) {
+        remarks.push("the laptop asks for a digital document; here are passkeys only".to_owned());
+    }
+    remarks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hybrid::PrivateKey;
+    use crate::hybrid::keys::QrSecret;
+    use crate::secret::Secret;
+
+    fn contents(shown_at: Option<u64>, hint: Hint) -> QrContents {
+        let key = PrivateKey::from_scalar(&Secret::new([1; 32])).unwrap();
+        QrContents {
+            identity: *key.public(),
+            secret: QrSecret::new([2; 16]),
+            known_services: 2,
+            shown_at,
+            wants_linking: None,
+            hint: Some(hint),
+            channels: None,
+            grease: None,
+        }
+    }
+
+    #[test]
+    fn old_codes_and_codes_from_the_future_are_remarked_upon() {
+        let at = |shown| remarks(&contents(Some(shown), Hint::GetAssertion), 10_000);
+        assert!(at(10_000).is_empty() && at(9_700).is_empty() && at(10_060).is_empty());
+        assert_eq!(at(9_280), ["this code is 12 minutes old; the laptop may have given up on it"]);
+        assert_eq!(
+            at(10_120),
+            ["this code comes from 2 minutes ahead; one of the clocks is wrong"]
+        );
+        assert!(remarks(&contents(None, Hint::MakeCredential), 10_000).is_empty());
+    }
+
+    #[test]
+    fn codes_that_are_too_old_are_refused() {
+        let at = |shown| young_enough(&contents(shown, Hint::GetAssertion), 10_000);
+        assert!(at(None).is_ok() && at(Some(9_100)).is_ok() && at(Some(20_000)).is_ok());
+        let failure = at(Some(9_099)).unwrap_err();
+        assert_eq!(failure.error, "this code is too old: it was shown 15 minutes ago");
+        assert_eq!(failure.status, Status::NotHeard);
+    }
+
+    #[test]
+    fn digital_documents_are_remarked_upon() {
+        let found = remarks(&contents(None, Hint::DigitalCredentialPresentation), 0);
+        assert_eq!(found.len(), 1);
+    }
+}

@@ -1,0 +1,231 @@
+//! The way into the passkey store: where it is, and the PIN from a terminal or a file.
+//!
+//! Depends on the terminal, the advice and the store.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::json;
+use tokio::time::Instant;
+use zeroize::Zeroizing;
+
+use super::{Reporter, blocking, date, interrupted_terminal, no_terminal};
+use crate::authenticator::store::Error;
+use crate::authenticator::{Locked, Pin, Store, Timestamp, Verification};
+use crate::cli::failure::{Failure, Status};
+use crate::cli::terminal::Terminal;
+use crate::cli::{advice, system};
+
+/// Wrong PINs on a terminal before the program gives up.
+pub(super) const TRIES: usize = 3;
+
+/// Longest PIN file that is looked at; the PIN is its first line.
+const MAX_PIN_FILE: u64 = 1024;
+
+/// Where the passkeys are and who opens them.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Vault {
+    /// Keep the passkeys in this folder [default: $XDG_DATA_HOME/cabled or ~/.local/share/cabled]
+    #[arg(long, value_name = "DIR", env = "CABLED_STORE", global = true)]
+    store: Option<PathBuf>,
+    /// Take the PIN from the first line of this file, which nobody but you may read
+    #[arg(long, value_name = "FILE", env = "CABLED_PIN_FILE", global = true)]
+    pub(super) pin_file: Option<PathBuf>,
+}
+
+/// An open store and the proof that its owner opened it.
+pub(super) struct Unlocked {
+    pub(super) store: Store,
+    pub(super) proof: Verification,
+    /// When the owner typed the PIN; `None` when a file gave it, which does not grow stale.
+    pub(super) typed_at: Option<Instant>,
+}
+
+impl Vault {
+    /// The folder.
+    pub(super) fn folder(&self) -> Result<PathBuf, Failure> {
+        let set = |name| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
+        let data = || set("XDG_DATA_HOME").or_else(|| Some(set("HOME")?.join(".local/share")));
+        let folder = self.store.clone().or_else(|| Some(data()?.join("cabled")));
+        folder.ok_or_else(|| {
+            let error = "there is no home folder to keep passkeys in";
+            Failure::new(Status::Usage, error, "name a folder with --store")
+        })
+    }
+
+    /// Opens the store; it is an error if there is none.
+    pub(super) async fn open(&self, terminal: Option<&Terminal>) -> Result<Unlocked, Failure> {
+        let folder = self.folder()?;
+        let locked = blocking(move || Locked::open(&folder)).await?.map_err(|e| failed(&e))?;
+        self.unlock(&locked, terminal).await
+    }
+
+    async fn unlock(
+        &self,
+        locked: &Locked,
+        terminal: Option<&Terminal>,
+    ) -> Result<Unlocked, Failure> {
+        match self.pin_of_file()? {
+            Some(pin) => unlock(locked, pin).await.map_err(|error| failed(&error)),
+            None => unlock_by_hand(locked, terminal.ok_or_else(no_terminal)?).await,
+        }
+    }
+
+    /// Opens the store, or makes one if there is none yet.
+    pub(super) async fn open_or_create(
+        &self,
+        reporter: Reporter,
+        terminal: Option<&Terminal>,
+    ) -> Result<Unlocked, Failure> {
+        let folder = self.folder()?;
+        let probe = folder.clone();
+        // Before anything is asked: a store that is in use or damaged needs no PIN.
+        match blocking(move || Locked::open(&probe)).await? {
+            Err(Error::NotFound) => {}
+            Err(error) => return Err(failed(&error)),
+            Ok(locked) => return self.unlock(&locked, terminal).await,
+        }
+        let (pin, typed) = match self.pin_of_file()? {
+            Some(pin) => (pin, false),
+            None => (first_pin(&folder, terminal.ok_or_else(no_terminal)?).await?, true),
+        };
+        let shown = folder.display().to_string();
+        let made = blocking(move || create(&folder, &pin)).await?;
+        let (store, proof) = made.map_err(|error| failed(&error))?;
+        let words = format!("Made a new passkey store in {shown}.");
+        reporter.step("store-created", &words, json!({ "store": shown }));
+        Ok(Unlocked { store, proof, typed_at: typed.then(Instant::now) })
+    }
+
+    /// The PIN of `--pin-file`, if there is one.
+    pub(super) fn pin_of_file(&self) -> Result<Option<Pin>, Failure> {
+        self.pin_file.as_deref().map(read_pin).transpose()
+    }
+}
+
+/// What the store says, with the end of a waiting time if there is one.
+pub(super) fn failed(error: &Error) -> Failure {
+    match error {
+        Error::LockedOut { until } => {
+            let left = until.0.saturating_sub(system::unix_time());
+            let hint = format!(
+                "try again in {}, at {}; nothing is lost",
+                date::span(left),
+                date::iso(*until)
+            );
+            Failure::because(Status::Locked, error, hint)
+        }
+        error => advice::store(error),
+    }
+}
+
+fn create(folder: &Path, pin: &Pin) -> Result<(Store, Verification), Error> {
+    let store = Store::create(folder, pin, &mut system::random())?;
+    let proof = store.verify_pin(pin, Timestamp(system::unix_time()))?;
+    Ok((store, proof))
+}
+
+async fn unlock(locked: &Locked, pin: Pin) -> Result<Unlocked, Error> {
+    let locked = locked.clone();
+    let now = Timestamp(system::unix_time());
+    let unlocked = blocking(move || locked.unlock(&pin, now)).await;
+    let (store, proof) = unlocked.unwrap_or(Err(Error::NeedsReopen))?;
+    Ok(Unlocked { store, proof, typed_at: None })
+}
+
+async fn unlock_by_hand(locked: &Locked, terminal: &Terminal) -> Result<Unlocked, Failure> {
+    let mut tries = 0;
+    loop {
+        let pin = ask_pin(terminal, "PIN of this phone's passkeys: ").await?;
+        tries += 1;
+        match unlock(locked, pin).await {
+            Ok(unlocked) => return Ok(Unlocked { typed_at: Some(Instant::now()), ..unlocked }),
+            Err(error @ Error::WrongPin { .. }) if tries < TRIES => {
+                say(terminal, &format!("Sorry, {error}.\n")).await?;
+            }
+            Err(error) => return Err(failed(&error)),
+        }
+    }
+}
+
+/// Asks until the text can be a PIN.
+pub(super) async fn ask_pin(terminal: &Terminal, prompt: &str) -> Result<Pin, Failure> {
+    loop {
+        let typed = terminal.hidden(prompt).await.map_err(|error| interrupted_terminal(&error))?;
+        let Some(typed) = typed else { return Err(not_given()) };
+        match Pin::new(typed.to_string()) {
+            Ok(pin) => return Ok(pin),
+            Err(error) => say(terminal, &format!("Sorry, {error}.\n")).await?,
+        }
+    }
+}
+
+/// Asks for a new PIN until it was typed twice in the same way.
+pub(super) async fn new_pin(terminal: &Terminal) -> Result<Pin, Failure> {
+    loop {
+        let prompt = format!("New PIN ({} characters or more): ", Pin::MIN_CHARS);
+        let typed = terminal.hidden(&prompt).await.map_err(|e| interrupted_terminal(&e))?;
+        let Some(typed) = typed else { return Err(not_given()) };
+        let pin = match Pin::new(typed.to_string()) {
+            Ok(pin) => pin,
+            Err(error) => {
+                say(terminal, &format!("Sorry, {error}.\n")).await?;
+                continue;
+            }
+        };
+        let again = terminal.hidden("The same again: ").await;
+        match again.map_err(|error| interrupted_terminal(&error))? {
+            Some(again) if *again == *typed => return Ok(pin),
+            Some(_) => say(terminal, "Sorry, these two differ.\n").await?,
+            None => return Err(not_given()),
+        }
+    }
+}
+
+async fn first_pin(folder: &Path, terminal: &Terminal) -> Result<Pin, Failure> {
+    let words = format!(
+        "There is no passkey store in {} yet, so this makes one.\nIts PIN encrypts the passkeys \
+         and proves that it is you. There is no way to get it back.\n",
+        folder.display()
+    );
+    say(terminal, &words).await?;
+    new_pin(terminal).await
+}
+
+async fn say(terminal: &Terminal, text: &str) -> Result<(), Failure> {
+    terminal.say(text).await.map_err(|error| interrupted_terminal(&error))
+}
+
+fn not_given() -> Failure {
+    Failure::new(Status::Locked, "no PIN was given", "run the command again and type the PIN")
+}
+
+/// Reads a PIN from a file that only its owner can read.
+pub(super) fn read_pin(path: &Path) -> Result<Pin, Failure> {
+    let file = File::open(path).map_err(|error| unreadable(path, &error))?;
+    let mode = file.metadata().map_err(|error| unreadable(path, &error))?.permissions().mode();
+    if mode & 0o077 != 0 {
+        let error = format!("the PIN file {} can be used by others", path.display());
+        let hint = format!("keep it to yourself with: chmod 600 {}", path.display());
+        return Err(Failure::new(Status::Usage, error, hint));
+    }
+    // With room for all of it from the start, so that no copy is left behind by growing.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_PIN_FILE as usize + 1));
+    file.take(MAX_PIN_FILE).read_to_end(&mut bytes).map_err(|error| unreadable(path, &error))?;
+    let line = bytes.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
+    let text = std::str::from_utf8(line).map_err(|error| unsuitable(&error))?;
+    Pin::new(text.to_owned()).map_err(|error| unsuitable(&error))
+}
+
+fn unsuitable(error: &dyn std::error::Error) -> Failure {
+    let hint = "write the PIN, and nothing else, into the first line of the file of --pin-file";
+    Failure::because(Status::Usage, error, hint)
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
+    let error = format!("cannot read the PIN file {}: {error}", path.display());
+    Failure::new(Status::Storage, error, "name a file that you may read with --pin-file")
+}

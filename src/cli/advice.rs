@@ -1,12 +1,15 @@
 //! What to do about each error: from the library's typed errors to a [`Failure`] with a hint.
 
+mod tunnel;
+
 use super::failure::{Failure, Status};
 use super::image::ImageError;
-use crate::channel::{self, tls};
 use crate::client::webauthn;
 use crate::ctap;
 use crate::hybrid::qr;
 use crate::{authenticator, ble, client, hybrid};
+
+use self::tunnel::{Side, broken, tunnel};
 
 /// The radio: this is the Bluetooth half.
 pub(crate) fn radio(error: &ble::Error) -> Failure {
@@ -25,81 +28,6 @@ pub(crate) fn radio(error: &ble::Error) -> Failure {
         _ => "check the Bluetooth service with: systemctl status bluetooth",
     };
     Failure::because(Status::Radio, error, hint)
-}
-
-/// Who could not use a tunnel: some answers of a tunnel service mean different things to the two.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Side {
-    Laptop,
-    Phone,
-}
-
-/// A tunnel that could not be used: this is the internet half.
-fn tunnel(error: &(dyn std::error::Error + 'static), why: &channel::Error, side: Side) -> Failure {
-    use channel::Error as E;
-    let hint = match why {
-        E::Resolve { .. } => "check the internet connection and DNS; both devices need internet",
-        E::Connect { .. } => "check that the tunnel service runs and that no firewall blocks it",
-        E::Tls { source, .. } => certificate(source),
-        E::Trust(_) => "check the file of --ca, or install the package ca-certificates",
-        E::Plain { .. } => "use a wss:// address, or a relay on this machine",
-        E::Status { status: 404 | 410 } if side == Side::Laptop => {
-            "the phone is not at this tunnel service (any more); show and scan a new code, and \
-             check that both sides use the same --relay"
-        }
-        E::Status { status: 409 } if side == Side::Phone => {
-            "this code was scanned already, perhaps by another phone; show and scan a new one"
-        }
-        E::Status { status: 429 | 503 } => "the tunnel service is busy; try again in a minute",
-        E::Status { .. } | E::Upgrade | E::Subprotocol | E::RoutingId | E::Redirect(_) => {
-            "check that the address is that of a tunnel service and not of a proxy or a login page"
-        }
-        E::TimedOut => "check the internet connection; a firewall may swallow the packets",
-        _ => "try again; if it stays, look at the tunnel service's log",
-    };
-    Failure::because(Status::Network, error, hint)
-}
-
-/// A tunnel that ended in the middle: whose fault that is, as far as it can be told.
-fn broken(error: &(dyn std::error::Error + 'static), why: &channel::Error, side: Side) -> Failure {
-    use channel::Error as E;
-    let (status, hint) = match (why, side) {
-        (E::Closed { code: Some(1001) }, Side::Laptop) => (
-            Status::NotHeard,
-            "check the phone's internet connection, then show and scan a new code",
-        ),
-        (E::Closed { code: Some(1001) }, Side::Phone) => (
-            Status::NotHeard,
-            "check the laptop's internet connection, then show and scan a new code",
-        ),
-        (E::Closed { .. }, _) => (
-            Status::Network,
-            "show and scan a new code, and be quicker; if it stays, look at the tunnel service's \
-             log",
-        ),
-        (E::Lost(_), _) => (
-            Status::Network,
-            "check the internet connection and that the tunnel service still runs, then show and \
-             scan a new code",
-        ),
-        _ => (
-            Status::Protocol,
-            "show and scan a new code; if it stays, the tunnel service is to blame",
-        ),
-    };
-    Failure::because(status, error, hint)
-}
-
-fn certificate(error: &tls::Error) -> &'static str {
-    match error {
-        tls::Error::UnknownAuthority(_) => {
-            "name the authority of a private relay with --ca FILE; if the service is public, \
-             somebody may be in between"
-        }
-        tls::Error::WrongTime(_) => "check this machine's clock, then the service's certificate",
-        tls::Error::WrongName(_) => "use the host name that stands in the service's certificate",
-        _ => "check the service's certificate and that it speaks TLS 1.2 or 1.3",
-    }
 }
 
 /// What ended a transaction of the laptop.
@@ -234,10 +162,7 @@ pub(crate) fn webauthn(error: &webauthn::Error) -> Failure {
     use webauthn::Error as E;
     let (status, hint) = match error {
         E::Options(_) => (Status::Usage, "pass what the relying party's server sends, unchanged"),
-        E::Origin(_) => (
-            Status::Usage,
-            "name the web site with --origin https://SITE, as its address bar shows it",
-        ),
+        E::Origin(why) => (Status::Usage, origin(why)),
         E::Unsuitable(_) => (Status::Refused, "use another phone, or change the site's demands"),
         E::Refused(refusal) => (Status::Refused, refused(refusal.status)),
         E::Answer(_) => {
@@ -245,6 +170,19 @@ pub(crate) fn webauthn(error: &webauthn::Error) -> Failure {
         }
     };
     Failure::because(status, error, hint)
+}
+
+fn origin(error: &webauthn::OriginError) -> &'static str {
+    use webauthn::OriginError as E;
+    match error {
+        E::IpAddress(_) => "use the site's domain name, or localhost",
+        E::NotADomain(_) => "write the bare domain, such as shop.example, without https:// or port",
+        E::PublicSuffix(_) => "use a domain that belongs to the site alone",
+        E::Unrelated { .. } => {
+            "check both: a site may use its own domain and those above it, as RP ID"
+        }
+        _ => "name the web site with --origin https://SITE, as its address bar shows it",
+    }
 }
 
 fn refused(status: ctap::Status) -> &'static str {

@@ -104,19 +104,25 @@ async fn with_phone<T>(
     timeout: Duration,
     drive: impl AsyncFnOnce(&mut TransactionHandle, &GetInfo) -> Result<(T, Vec<Note>), Failure>,
 ) -> Result<T, Failure> {
-    let (mut handle, progress) = client.begin(hint, system::unix_time(), &mut system::random());
+    let interrupted = system::interrupted();
+    let (mut handle, mut progress) = client.begin(hint, system::unix_time(), &mut system::random());
     let text = handle.qr_text().unwrap_or_default().to_owned();
     let result = tokio::select! {
         result = talk(&mut handle, drive) => result,
-        failure = tell(audience, progress, &text) => Err(failure),
-        () = system::interrupted() => Err(advice::client(&crate::hybrid::Error::Cancelled.into())),
+        failure = tell(audience, &mut progress, &text) => Err(failure),
+        () = interrupted => Err(advice::client(&crate::hybrid::Error::Cancelled.into())),
         () = tokio::time::sleep(timeout) => Err(too_late(timeout)),
     };
     match result {
         // The answer is here; a phone that is slow to hang up changes nothing about it.
         Ok((value, remarks)) => {
+            let finished = handle.finish().await;
+            // Steps that a quick answer has overtaken.
+            while let Some(step) = progress.next().await {
+                show(audience, &step, &text)?;
+            }
             notes(audience, &remarks);
-            if handle.finish().await.is_err() {
+            if finished.is_err() {
                 audience.note(
                     "the connection ended before the phone was told that its answer arrived; the \
                      answer is good, but the phone may list its passkey as possibly orphaned",
@@ -159,24 +165,29 @@ fn get_info(said: &PostHandshake) -> Result<GetInfo, Failure> {
 }
 
 /// Tells how it goes; ends only with a failure.
-async fn tell(audience: &mut impl Audience, mut progress: ProgressStream, text: &str) -> Failure {
+async fn tell(audience: &mut impl Audience, progress: &mut ProgressStream, text: &str) -> Failure {
     while let Some(step) = progress.next().await {
-        match step {
-            Progress::Listening => {
-                if let Err(failure) = audience.qr(text) {
-                    return failure;
-                }
-                let words = "Scan this code with your phone's camera. Both devices need Bluetooth \
-                             and internet.";
-                audience.step("listening", words);
-            }
-            Progress::AdvertSeen => audience.step("advert-seen", "Connecting to your phone..."),
-            Progress::Connected => audience.step("connected", "Connected to your phone."),
-            Progress::WaitingForUser => {
-                audience.step("waiting-for-user", "Follow the steps on your phone.");
-            }
+        if let Err(failure) = show(audience, &step, text) {
+            return failure;
         }
     }
     // The transaction is over; whoever talks to it has its outcome.
     std::future::pending().await
+}
+
+fn show(audience: &mut impl Audience, step: &Progress, text: &str) -> Result<(), Failure> {
+    match step {
+        Progress::Listening => {
+            audience.qr(text)?;
+            let words = "Scan this code with your phone's camera. Both devices need Bluetooth \
+                         and internet.";
+            audience.step("listening", words);
+        }
+        Progress::AdvertSeen => audience.step("advert-seen", "Connecting to your phone..."),
+        Progress::Connected => audience.step("connected", "Connected to your phone."),
+        Progress::WaitingForUser => {
+            audience.step("waiting-for-user", "Follow the steps on your phone.");
+        }
+    }
+    Ok(())
 }

@@ -41,11 +41,12 @@ pub(crate) struct Demo {
 
 impl Demo {
     pub(crate) async fn run(&self, ui: Ui) -> Result<(), Failure> {
+        let interrupted = system::interrupted();
         let watch = Stopwatch::start(ui);
         watch.headline("One machine plays a web site, a laptop, a phone and a relay.");
         let result = tokio::select! {
             result = self.flow(&watch) => result,
-            () = system::interrupted() => Err(Failure::new(
+            () = interrupted => Err(Failure::new(
                 Status::Interrupted,
                 "cancelled",
                 "nothing was left behind; run it again when you are ready",

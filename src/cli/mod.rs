@@ -18,10 +18,11 @@ pub mod relying_party;
 mod system;
 mod terminal;
 mod ui;
+mod usage;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -71,7 +72,10 @@ impl Command {
 /// Runs the program with the process's arguments and gives its exit status.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage::end(&error, &Cli::command()),
+    };
     let ui = Ui::new(cli.global.json, cli.global.quiet);
     start_logging(&cli.global);
     let result = runtime().and_then(|runtime| {

@@ -47,8 +47,12 @@ impl Phone {
     pub(crate) async fn run(&self, ui: Ui) -> Result<(), Failure> {
         match &self.command {
             Sub::Scan(command) => command.run(ui, &self.vault).await,
-            Sub::Passkeys(command) => or_interrupted(command.run(ui, &self.vault)).await,
-            Sub::Pin(command) => or_interrupted(command.run(ui, &self.vault)).await,
+            Sub::Passkeys(command) => {
+                or_interrupted(system::interrupted(), command.run(ui, &self.vault)).await
+            }
+            Sub::Pin(command) => {
+                or_interrupted(system::interrupted(), command.run(ui, &self.vault)).await
+            }
         }
     }
 }
@@ -76,10 +80,13 @@ impl Reporter {
 }
 
 /// Does what may take a while, until Ctrl-C; a question on the terminal is then withdrawn.
-async fn or_interrupted<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+async fn or_interrupted<T>(
+    interrupt: impl Future<Output = ()>,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
     tokio::select! {
         biased;
-        () = system::interrupted() => Err(interrupted()),
+        () = interrupt => Err(interrupted()),
         result = work => result,
     }
 }

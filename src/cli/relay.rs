@@ -69,6 +69,7 @@ impl Relay {
     }
 
     async fn serve(&self, ui: Ui) -> Result<(), Failure> {
+        let interrupted = system::interrupted();
         let relay = relay::Relay::bind(self.config()).await.map_err(|error| advice(&error))?;
         let scheme = if self.tls_cert.is_some() { "wss" } else { "ws" };
         let url = format!("{scheme}://{}", relay.local_addr());
@@ -76,7 +77,7 @@ impl Relay {
             true => print(&event_line("listening", json!({ "url": url })).to_string())?,
             false => print(&format!("listening on {url}"))?,
         }
-        relay.serve(system::interrupted()).await;
+        relay.serve(interrupted).await;
         ui.step("stopped", "Stopped.", json!({}));
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! The one place where the command line touches clock, random source and signals.
 
+use std::future::Future;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The operating system's random source.
@@ -15,21 +16,24 @@ pub(crate) fn unix_time() -> u64 {
 }
 
 /// Resolves when the user presses Ctrl-C or the system asks the program to end.
-pub(crate) async fn interrupted() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let terminate = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut signal) => drop(signal.recv().await),
-            Err(_) => std::future::pending().await,
+///
+/// Signals count from this call on, not from the first poll: call it before anything is printed
+/// that somebody may answer with a signal. Needs a tokio runtime.
+pub(crate) fn interrupted() -> impl Future<Output = ()> + Send {
+    use tokio::signal::unix::{Signal, SignalKind, signal};
+    // A signal that cannot be listened for keeps its usual effect, which ends the program too.
+    let signals = [SignalKind::interrupt(), SignalKind::terminate()].map(|kind| signal(kind).ok());
+    let received = |signal: Option<Signal>| async {
+        match signal {
+            Some(mut signal) => drop(signal.recv().await),
+            None => std::future::pending().await,
         }
     };
-    let interrupt = async {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending().await
+    let [interrupt, terminate] = signals.map(received);
+    async {
+        tokio::select! {
+            () = interrupt => {}
+            () = terminate => {}
         }
-    };
-    tokio::select! {
-        () = terminate => {}
-        () = interrupt => {}
     }
 }

@@ -63,7 +63,7 @@ async fn cut(victim: Victim, way: Way, messages: usize) -> &'static str {
     if let Ok(made) = world.passkeys_made() {
         mended(&mut world, &made).await;
     }
-    world.is_left_clean().await;
+    world.leaves_nothing().await;
     outcome
 }
 
@@ -140,7 +140,7 @@ async fn a_lost_shutdown_leaves_a_mark() {
         }
         other => panic!("{other:?}"),
     }
-    world.is_left_clean().await;
+    world.leaves_nothing().await;
 }
 
 /// A cut while the user reads the question withdraws it, whichever line it is.
@@ -154,5 +154,5 @@ async fn a_cut_withdraws_the_question() {
     assert!(matches!(phone.ends().await, Err(authenticator::Error::Broken { .. })));
     assert_eq!(world.user.withdrawn(), world.user.asked().len());
     assert!(world.passkeys().is_empty());
-    world.is_left_clean().await;
+    world.leaves_nothing().await;
 }

@@ -63,7 +63,7 @@ async fn laptop_fails(mut world: World, url: ServiceUrl) -> ChannelError {
     let gone = phone.ends().await.unwrap_err();
     assert!(matches!(gone, authenticator::Error::Protocol(hybrid::Error::Cancelled)), "{gone:?}");
     assert!(world.passkeys().is_empty());
-    world.is_left_clean().await;
+    world.leaves_nothing().await;
     match error {
         client::Error::Tunnel { service, source } => {
             assert_eq!(*service, url);
@@ -80,7 +80,7 @@ async fn phone_fails(mut world: World, url: ServiceUrl) -> ChannelError {
     let error = world.scan(handle.qr_text().unwrap()).ends().await.unwrap_err();
     handle.cancel().await;
     assert!(world.passkeys().is_empty());
-    world.is_left_clean().await;
+    world.leaves_nothing().await;
     match error {
         authenticator::Error::Tunnel { service, source } => {
             assert_eq!(*service, url);
@@ -163,7 +163,7 @@ async fn a_second_phone_finds_the_tunnel_taken() {
     soon("the meeting", handle.ready()).await.unwrap();
     handle.finish().await.unwrap();
     first.ends().await.unwrap();
-    world.is_left_clean().await;
+    world.leaves_nothing().await;
 }
 
 #[tokio::test]
@@ -188,7 +188,7 @@ async fn a_relay_that_stops_ends_both_sides_and_the_question() {
     );
     assert_eq!(world.user.withdrawn(), 1);
     assert!(world.passkeys().is_empty());
-    world.is_left_clean().await;
+    world.leaves_nothing().await;
 }
 
 pub(crate) fn gone_away(error: &client::Error) -> bool {
@@ -226,7 +226,7 @@ async fn messages_beyond_the_relays_limit_are_told_of() {
         "{error:?}"
     );
     assert!(world.user.asked().is_empty());
-    world.is_left_clean().await;
+    world.leaves_nothing().await;
 }
 
 #[tokio::test]
@@ -250,7 +250,7 @@ async fn a_tunnels_time_is_told_of() {
         "{error:?}"
     );
     assert!(world.passkeys().is_empty());
-    world.is_left_clean().await;
+    world.leaves_nothing().await;
 }
 
 #[tokio::test]
@@ -260,7 +260,7 @@ async fn nobody_comes_to_the_phone() {
     let offer = hybrid::client::QrOffer::new(&mut rng(9), Hint::GetAssertion, 0, false, false);
     let error = world.scan(&offer.contents.encode()).ends().await.unwrap_err();
     assert!(timed_out(&error, Waiting::Client), "{error:?}");
-    world.is_left_clean_without_air().await;
+    world.leaves_nothing_running().await;
 }
 
 fn timed_out(error: &authenticator::Error, waiting: Waiting) -> bool {
@@ -287,7 +287,7 @@ async fn a_laptop_that_asks_nothing_is_left() {
     let again = handle.call(pending.message()).await.unwrap_err();
     assert!(matches!(again, client::Error::Over), "{again:?}");
     drop(handle);
-    world.is_left_clean().await;
+    world.leaves_nothing().await;
 }
 
 #[tokio::test]
@@ -307,11 +307,12 @@ async fn an_answer_that_nobody_acknowledges_leaves_a_mark() {
     // The laptop has it all the same, and the site will name it: that clears the mark.
     let made = pending.finish(&reply).unwrap();
     handle.finish().await.unwrap();
+    world.phone_deadlines = Default::default();
     world.signed_in(&request_for(&[&made.id.0], json!({}))).await;
     assert_eq!(world.only_state(), State::Used);
     assert!(world.store.possibly_orphaned().unwrap().is_empty());
     assert!(world.store.list().unwrap()[0].delivered_at.is_some());
-    world.is_left_clean().await;
+    world.leaves_nothing().await;
 }
 
 #[tokio::test]
@@ -336,7 +337,7 @@ async fn a_user_who_thinks_longer_than_the_laptop_waits_saves_nothing() {
     // On a slow machine the request and its end reach the phone together.
     assert_eq!(world.user.withdrawn(), world.user.asked().len());
     assert!(world.passkeys().is_empty());
-    world.is_left_clean().await;
+    world.leaves_nothing().await;
 }
 
 #[tokio::test]
@@ -356,7 +357,7 @@ async fn the_key_of_another_code_fails_the_handshake() {
         matches!(error, authenticator::Error::Protocol(hybrid::Error::Handshake(_))),
         "{error:?}"
     );
-    world.is_left_clean().await;
+    world.leaves_nothing().await;
 }
 
 /// A phone made by hand: opens the tunnel, advertises, and has the laptop's first message.
@@ -409,7 +410,7 @@ async fn nonsense_of_a_phone_is_an_error_not_a_crash() {
         let end = soon("a goodbye", channel.recv()).await.unwrap_err();
         assert!(matches!(end, ChannelError::Closed { code: Some(1000) }), "{end:?}");
         drop(channel);
-        world.is_left_clean().await;
+        world.leaves_nothing().await;
     }
 }
 
@@ -441,6 +442,6 @@ async fn nonsense_after_the_handshake_is_an_error_too() {
         };
         assert!(fits, "{error:?}");
         drop(channel);
-        world.is_left_clean().await;
+        world.leaves_nothing().await;
     }
 }

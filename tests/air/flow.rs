@@ -43,7 +43,7 @@ async fn a_passkey_is_made_used_and_used_by_name() {
         assert_eq!(world.only_state(), State::Used);
     }
     assert_eq!(world.user.asked().len(), 3);
-    world.is_left_clean().await;
+    world.leaves_nothing().await;
 }
 
 #[tokio::test]
@@ -58,7 +58,7 @@ async fn the_next_command_acknowledges_as_well_as_shutdown() {
     assert_eq!(world.only_state(), State::Delivered);
     handle.finish().await.unwrap();
     phone.ends().await.unwrap();
-    world.is_left_clean().await;
+    world.leaves_nothing().await;
 }
 
 #[tokio::test]
@@ -72,7 +72,7 @@ async fn a_registered_phone_says_so() {
     phone.ends().await.unwrap();
     assert!(matches!(&world.user.asked()[1], ConsentRequest::AlreadyRegistered { .. }));
     assert_eq!(world.only_state(), State::Delivered);
-    world.is_left_clean().await;
+    world.leaves_nothing().await;
 }
 
 #[tokio::test]
@@ -90,7 +90,7 @@ async fn the_user_picks_among_accounts_on_the_phone() {
     assert_eq!(handle.0, accounts[1].name.as_bytes());
     let used = world.passkeys().into_iter().find(|(_, state)| *state == State::Used).unwrap();
     assert_eq!(used.0, accounts[1].id);
-    world.is_left_clean().await;
+    world.leaves_nothing().await;
 }
 
 #[tokio::test]
@@ -110,7 +110,7 @@ async fn the_laptop_picks_among_accounts_if_the_phone_leaves_it_to_it() {
     }
     seen.sort();
     assert_eq!(seen, [b"anna", b"bert", b"cleo"]);
-    world.is_left_clean().await;
+    world.leaves_nothing().await;
 }
 
 #[tokio::test]
@@ -129,7 +129,7 @@ async fn prf_gives_the_same_secrets_again() {
     assert_eq!(once, twice);
     assert_eq!(once, results(&to_json(&made)));
     assert!(once["first"].is_string() && once["first"] != once["second"]);
-    world.is_left_clean().await;
+    world.leaves_nothing().await;
 }
 
 #[tokio::test]
@@ -147,7 +147,7 @@ async fn what_the_phone_refuses_is_told_by_its_status() {
         assert_eq!(refused.refusal(), status);
         phone.ends().await.unwrap();
         assert!(world.passkeys().is_empty());
-        world.is_left_clean().await;
+        world.leaves_nothing().await;
     }
 }
 
@@ -163,7 +163,7 @@ async fn a_sign_in_without_a_passkey_is_told_after_the_user_saw_it() {
     let asked = world.user.asked();
     assert!(asked.iter().all(|q| matches!(q, ConsentRequest::NothingFound { .. })), "{asked:?}");
     assert_eq!(asked.len(), 2);
-    world.is_left_clean().await;
+    world.leaves_nothing().await;
 }
 
 #[tokio::test]
@@ -176,5 +176,5 @@ async fn the_user_runs_out_of_time() {
     phone.ends().await.unwrap();
     assert_eq!(world.user.withdrawn(), 1);
     assert!(world.passkeys().is_empty());
-    world.is_left_clean().await;
+    world.leaves_nothing().await;
 }

@@ -70,10 +70,18 @@ async fn a_flood_of_strangers_does_not_hold_up_the_deadline_or_the_user() {
     let conditions = Conditions { foreign: 1_000_000, seed: Some(1), ..Conditions::default() };
     let radio = Radio::Memory(memory(conditions));
     let mut config = config();
-    config.deadlines.advert = Duration::from_millis(50);
-    let client = Client::new(radio.clone(), config.clone()).unwrap();
-    let (handle, _) = client.begin(Hint::GetAssertion, NOW.0, &mut rng(1));
-    assert!(heard(&soon("the deadline", fails(handle)).await).foreign > 0);
+    let mut foreign = 0;
+    // A slow machine hears none before a short deadline.
+    for milliseconds in [50, 500, 5000] {
+        config.deadlines.advert = Duration::from_millis(milliseconds);
+        let client = Client::new(radio.clone(), config.clone()).unwrap();
+        let (handle, _) = client.begin(Hint::GetAssertion, NOW.0, &mut rng(1));
+        foreign = heard(&soon("the deadline", fails(handle)).await).foreign;
+        if foreign > 0 {
+            break;
+        }
+    }
+    assert!(foreign > 0);
 
     config.deadlines.advert = Duration::from_secs(1000);
     let client = Client::new(radio, config).unwrap();
@@ -124,7 +132,7 @@ async fn a_radio_that_is_off_is_named_on_both_sides() {
     use cabled::authenticator::Error as E;
     assert!(matches!(error, E::Radio(ble::Error::PoweredOff)), "{error:?}");
     // The tunnel that it had opened before is closed.
-    world.is_left_clean_without_air().await;
+    world.leaves_nothing_running().await;
 }
 
 fn some_qr() -> QrContents {
@@ -156,7 +164,7 @@ async fn simulated_radios_and_public_services_are_not_combined_by_accident() {
     world.phone_url = "wss://cable.auth.com".parse().unwrap();
     let refused = world.try_phone(radio).unwrap_err();
     assert!(matches!(refused, cabled::authenticator::Error::SimulatedRadio));
-    world.is_left_clean_without_air().await;
+    world.leaves_nothing_running().await;
 }
 
 #[tokio::test]
@@ -174,5 +182,5 @@ async fn bad_air_delays_and_changes_nothing_else() {
     // Now the first advert is repeated, and belongs to nobody any more.
     let request = crate::world::request_for(&[&made.id.0], json!({}));
     world.signed_in(&request).await;
-    world.is_left_clean().await;
+    world.leaves_nothing().await;
 }

@@ -58,7 +58,7 @@ async fn a_ceremony_runs_over_tls() {
     assert!(world.laptop_url.is_secure() && world.phone_url.is_secure());
     world.registered(&options_for("anna", json!({}))).await;
     world.signed_in(&crate::world::request_for(&[], json!({}))).await;
-    world.is_left_clean().await;
+    world.leaves_nothing().await;
 }
 
 /// The phone fails at such a relay, and so does a laptop whose phone got further.
@@ -122,5 +122,5 @@ async fn a_plain_relay_does_not_speak_tls() {
         "{error:?}"
     );
     handle.cancel().await;
-    world.is_left_clean().await;
+    world.leaves_nothing().await;
 }

@@ -38,7 +38,7 @@ async fn the_laptop_gives_up_before_anybody_scans() {
         progress.next().await.unwrap();
         assert_eq!(crate::world::scans(&world.folder.path().join("air")), 1);
         give_up(handle, drops).await;
-        world.is_left_clean().await;
+        world.leaves_nothing().await;
     }
 }
 
@@ -57,7 +57,7 @@ async fn the_laptop_gives_up_while_the_tunnel_opens() {
         assert_eq!(progress.next().await, None);
         phone.cancel();
         assert!(cancelled(&phone.ends().await.unwrap_err()));
-        world.is_left_clean().await;
+        world.leaves_nothing().await;
     }
 }
 
@@ -69,7 +69,7 @@ async fn the_laptop_gives_up_before_it_asks() {
         give_up(handle, drops).await;
         // Shutdown without a request is an orderly end.
         phone.ends().await.unwrap();
-        world.is_left_clean().await;
+        world.leaves_nothing().await;
     }
 }
 
@@ -90,7 +90,7 @@ async fn the_laptop_gives_up_while_the_user_thinks() {
         let error = phone.ends().await.unwrap_err();
         assert!(withdrawn(&error), "{error:?}");
         assert_eq!((world.user.withdrawn(), world.passkeys().len()), (1, 0));
-        world.is_left_clean().await;
+        world.leaves_nothing().await;
     }
 }
 
@@ -104,7 +104,7 @@ async fn the_laptop_gives_up_with_the_answer_in_its_hands() {
         give_up(handle, drops).await;
         phone.ends().await.unwrap();
         assert_eq!(world.only_state(), State::Delivered);
-        world.is_left_clean().await;
+        world.leaves_nothing().await;
     }
 }
 
@@ -119,7 +119,7 @@ async fn the_phone_gives_up_while_it_opens_the_tunnel() {
     phone.cancel();
     assert!(cancelled(&phone.ends().await.unwrap_err()));
     handle.cancel().await;
-    world.is_left_clean().await;
+    world.leaves_nothing().await;
 }
 
 #[tokio::test]
@@ -136,7 +136,7 @@ async fn the_phone_gives_up_before_the_laptop_comes() {
     phone.tells(|told| *told == Told::Advertising).await;
     phone.cancel();
     assert!(cancelled(&phone.ends().await.unwrap_err()));
-    world.is_left_clean().await;
+    world.leaves_nothing().await;
 }
 
 #[tokio::test]
@@ -149,7 +149,7 @@ async fn the_phone_gives_up_before_it_is_asked() {
     let error = soon("an end", handle.call(pending.message())).await.unwrap_err();
     assert!(hung_up(&error), "{error:?}");
     drop(handle);
-    world.is_left_clean().await;
+    world.leaves_nothing().await;
 }
 
 #[tokio::test]
@@ -164,7 +164,7 @@ async fn the_phone_closes_without_an_answer() {
     let error = soon("the laptop's end", asking).await.unwrap().unwrap_err().transaction();
     assert!(hung_up(&error), "{error:?}");
     assert_eq!((world.user.withdrawn(), world.passkeys().len()), (1, 0));
-    world.is_left_clean().await;
+    world.leaves_nothing().await;
 }
 
 #[tokio::test]
@@ -174,11 +174,11 @@ async fn the_phone_vanishes_while_its_user_thinks() {
     let options = options_for("anna", json!({}));
     let asking = tokio::spawn(async move { register(handle, &info, &options).await });
     world.user.is_asked().await;
-    phone.is_killed().await;
+    phone.dies().await;
     let error = soon("the laptop's end", asking).await.unwrap().unwrap_err().transaction();
     assert!(gone_away(&error), "{error:?}");
     assert!(world.passkeys().is_empty());
-    world.is_left_clean().await;
+    world.leaves_nothing().await;
 }
 
 #[tokio::test]
@@ -189,7 +189,7 @@ async fn the_phone_vanishes_or_gives_up_after_its_answer() {
         let pending = creation(&options_for("anna", json!({}))).request(&info).unwrap();
         let reply = soon("an answer", handle.call(pending.message())).await.unwrap();
         if kill {
-            phone.is_killed().await;
+            phone.dies().await;
         } else {
             phone.cancel();
             match phone.ends().await.unwrap_err() {
@@ -205,7 +205,7 @@ async fn the_phone_vanishes_or_gives_up_after_its_answer() {
         let made = pending.finish(&reply).unwrap();
         world.signed_in(&request_for(&[&made.id.0], json!({}))).await;
         assert!(world.store.possibly_orphaned().unwrap().is_empty());
-        world.is_left_clean().await;
+        world.leaves_nothing().await;
     }
 }
 
@@ -229,7 +229,7 @@ async fn the_laptop_vanishes_while_the_user_thinks() {
     );
     assert!(world.passkeys().is_empty());
     assert_eq!(world.user.withdrawn(), world.user.asked().len());
-    world.is_left_clean().await;
+    world.leaves_nothing().await;
 }
 
 #[tokio::test]
@@ -246,5 +246,5 @@ async fn asking_before_the_phone_is_there_ends_the_transaction_in_order() {
     assert!(matches!(error, client::Error::Protocol(hybrid::Error::Misuse)), "{error:?}");
     drop(handle);
     phone.ends().await.unwrap();
-    world.is_left_clean().await;
+    world.leaves_nothing().await;
 }

@@ -181,6 +181,8 @@ pub(crate) struct World {
     pub(crate) phone_deadlines: cabled::hybrid::authenticator::Deadlines,
     pub(crate) service: TunnelServiceId,
     pub(crate) conditions: Conditions,
+    /// Another folder to be the air than the world's own.
+    pub(crate) air: Option<std::path::PathBuf>,
 }
 
 impl World {
@@ -207,11 +209,12 @@ impl World {
             phone_deadlines: Default::default(),
             service: TunnelServiceId::GOOGLE,
             conditions: Conditions::default(),
+            air: None,
         }
     }
 
     pub(crate) fn radio(&self) -> Radio {
-        let air = self.folder.path().join("air");
+        let air = self.air.clone().unwrap_or_else(|| self.folder.path().join("air"));
         Radio::Air(AirRadio::new(air, self.conditions.clone()).unwrap())
     }
 
@@ -305,14 +308,14 @@ impl World {
 
     /// Waits until all that ran has ended, and checks that no scan is on the air: first all but
     /// the relay, whose connections end only with both sides' sockets, then the relay too.
-    pub(crate) async fn is_left_clean(self) {
+    pub(crate) async fn leaves_nothing(self) {
         alive(1).await;
         assert_eq!(scans(&self.folder.path().join("air")), 0);
-        self.is_left_clean_without_air().await;
+        self.leaves_nothing_running().await;
     }
 
     /// The same where nobody used the simulated air.
-    pub(crate) async fn is_left_clean_without_air(mut self) {
+    pub(crate) async fn leaves_nothing_running(mut self) {
         alive(1).await;
         if self.relay.stop.is_some() {
             self.relay.stop();
@@ -355,7 +358,7 @@ impl Scanning {
     }
 
     /// Dies without a word, as a killed program does.
-    pub(crate) async fn is_killed(self) {
+    pub(crate) async fn dies(self) {
         self.task.abort();
         assert!(soon("the phone's death", self.task).await.unwrap_err().is_cancelled());
     }

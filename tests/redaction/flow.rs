@@ -103,7 +103,7 @@ impl Stage {
     ) -> Option<T> {
         self.seed += 2;
         let (laptop_seed, phone_seed) = (self.seed, self.seed + 1);
-        self.needles.extend(of_transaction(laptop_seed, phone_seed, hint.clone(), NOW));
+        self.needles.extend(of_transaction(laptop_seed, phone_seed, hint, NOW));
         let (mut handle, progress) = self.laptop(relays[0]).begin(hint, NOW, &mut rng(laptop_seed));
         let text = handle.qr_text().unwrap().to_owned();
         assert!(found(&self.needles, &text).contains(&"QR digits"));
@@ -321,9 +321,7 @@ async fn no_log_and_no_debug_output_holds_a_secret() {
     assert!(heard_everybody(&text), "{} bytes", text.len());
     assert_eq!(found(&stage.needles, &text), [""; 0]);
     // The same search does find each of them once it is there.
-    for needle in planted(&stage.needles) {
-        panic!("{needle} would not have been found");
-    }
+    assert_eq!(missed(&stage.needles), [""; 0]);
 }
 
 /// The tape holds this crate's own lines, those of the WebSocket crate, and printed types.
@@ -340,7 +338,7 @@ fn heard_everybody(text: &str) -> bool {
     .all(|name| text.contains(name))
 }
 
-fn planted(needles: &[Needle]) -> Vec<&'static str> {
+fn missed(needles: &[Needle]) -> Vec<&'static str> {
     let fails = |needle: &&Needle| {
         let leak = format!("a line with {} in it", needle.a_form());
         found(std::slice::from_ref(*needle), &leak).is_empty()

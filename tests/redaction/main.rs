@@ -12,6 +12,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod binary;
 mod capture;
 mod flow;
 mod search;

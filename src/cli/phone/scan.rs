@@ -79,13 +79,14 @@ struct Ready {
 impl Scan {
     pub(super) async fn run(&self, ui: Ui, vault: &Vault) -> Result<(), Failure> {
         let reporter = Reporter(ui);
+        // One for all, so that no Ctrl-C falls between two of them.
+        let mut interrupt = std::pin::pin!(system::interrupted());
         let Ready { mut phone, contents, mut record } =
-            or_interrupted(self.prepare(reporter, vault)).await?;
+            or_interrupted(interrupt.as_mut(), self.prepare(reporter, vault)).await?;
         let clock = || Timestamp(system::unix_time());
         let rng = &mut system::random();
-        let cancel = system::interrupted();
         let answered =
-            phone.answer(contents, cancel, clock, rng, |progress| record.progress(&progress));
+            phone.answer(contents, interrupt, clock, rng, |progress| record.progress(&progress));
         let result = answered.await;
         record.conclude(result)
     }

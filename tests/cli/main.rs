@@ -1,0 +1,17 @@
+//! The real binary, as people and scripts run it: what it prints where, and its exit status.
+#![cfg(feature = "cli")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod alone;
+mod interrupted;
+mod program;
+mod three;
+#[path = "../air/world.rs"]
+#[allow(dead_code, reason = "it serves another test too")]
+mod world;
+mod wrong;

@@ -1,45 +1,50 @@
-//! Both handshake messages, either initiation: hostile bytes and every damage to real ones is
-//! refused without a panic.
+//! Handshake: the phone answers an arbitrary first message, the laptop takes an arbitrary answer.
+//! Nothing but the right bytes gets through, and whoever is let through agrees on the keys.
 #![no_main]
 
-use std::sync::LazyLock;
-
-use cabled::hybrid::PrivateKey;
+use cabled::hybrid::frame::{Frame, MessageType};
 use cabled::hybrid::keys::Psk;
 use cabled::hybrid::noise::{AuthenticatorSide, ClientSide, initiate, respond};
-use cabled::secret::Secret;
+use cabled_fuzz::KEYS;
 use libfuzzer_sys::fuzz_target;
 
-fn key(n: u8) -> PrivateKey {
-    PrivateKey::from_scalar(&Secret::new([n; 32])).expect("a valid scalar")
-}
-
-static KEYS: LazyLock<[PrivateKey; 3]> = LazyLock::new(|| [key(1), key(2), key(3)]);
-
-/// The first byte chooses, the second says where the rest is laid over the real message.
-fn damage(real: &[u8], at: u8, data: &[u8]) -> Vec<u8> {
-    let mut message = real.get(..usize::from(at).min(real.len())).unwrap_or_default().to_vec();
-    message.extend_from_slice(data);
-    message
-}
-
-fuzz_target!(|data: &[u8]| {
-    let [choice, at, data @ ..] = data else { return };
-    let [fixed, own, peer] = &*KEYS;
-    let psk = Psk::new([5; 32]);
-    let (client, phone) = if choice & 1 == 0 {
-        (ClientSide::Qr(fixed), AuthenticatorSide::Qr(fixed.public()))
-    } else {
-        (ClientSide::StateAssisted(fixed.public()), AuthenticatorSide::StateAssisted(fixed))
+fuzz_target!(|input: (bool, bool, &[u8])| {
+    let (linked, to_laptop, data) = input;
+    let psk = Psk::new([3; 32]);
+    let (laptop, phone) = (&KEYS.laptop, &KEYS.phone);
+    let (client, authenticator) = match linked {
+        false => (ClientSide::Qr(laptop), AuthenticatorSide::Qr(laptop.public())),
+        true => {
+            (ClientSide::StateAssisted(phone.public()), AuthenticatorSide::StateAssisted(phone))
+        }
     };
-    let (first, waiting) = initiate(client, &psk, own).expect("checked keys");
-    if choice & 2 == 0 {
-        let message = damage(&first, *at, data);
-        let answer = respond(phone, &psk, peer, &message);
-        assert_eq!(answer.is_ok(), message == first, "only the real message is taken");
-    } else {
-        let (second, _) = respond(phone, &psk, peer, &first).expect("the real message");
-        let message = damage(&second, *at, data);
-        assert_eq!(waiting.finish(&message).is_ok(), message == second);
+    let (first, state) = initiate(client, &psk, &KEYS.laptop_ephemeral).expect("our keys are good");
+    let answer = |message: &[u8]| respond(authenticator, &psk, &KEYS.phone_ephemeral, message);
+    if !to_laptop {
+        // A mutation of the right message, so that the fuzzer starts beside it.
+        let spoiled = mutate(&first, data);
+        assert_eq!(answer(&spoiled).is_ok(), spoiled == first);
+        let _ = answer(data);
+        return;
     }
+    let (second, mut phone) = answer(&first).expect("the right message");
+    let spoiled = mutate(&second, data);
+    let Ok(mut laptop) = state.finish(&spoiled) else {
+        assert_ne!(spoiled, second);
+        return;
+    };
+    assert_eq!(spoiled, second);
+    assert_eq!(laptop.handshake_hash, phone.handshake_hash);
+    let sealed = laptop.sealer.seal(Frame { kind: MessageType::Ctap, payload: b"x" });
+    assert_eq!(phone.opener.open(&sealed.expect("short")).as_deref(), Ok(b"\x01x".as_slice()));
 });
+
+/// The message with `data` over its beginning (xor) and behind its end; cut by the first byte.
+fn mutate(message: &[u8], data: &[u8]) -> Vec<u8> {
+    let Some((cut, data)) = data.split_first() else { return message.to_vec() };
+    let mut out = message.to_vec();
+    out.truncate(message.len().saturating_sub(usize::from(*cut)));
+    out.iter_mut().zip(data).for_each(|(byte, x)| *byte ^= x);
+    out.extend(data.iter().skip(message.len()));
+    out
+}

@@ -22,6 +22,8 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 
 use self::dial::Socket;
+#[cfg(fuzzing)]
+pub use self::upgrade::fuzz_upgrade_answer;
 use self::upgrade::{Answer, Key};
 use super::tls::{self, Trust};
 use super::{DataChannel, Error, MAX_MESSAGE_LEN, RedirectFault, check_len};

@@ -119,6 +119,17 @@ fn judge(head: &[u8]) -> Option<Verdict> {
     }
 }
 
+/// What comes of one head, for the fuzz target alone: endpoint, rest and answer, or the refusal.
+#[cfg(fuzzing)]
+#[must_use]
+pub fn fuzz_request_head(head: &[u8]) -> Option<Result<(Endpoint, Vec<u8>, String), String>> {
+    let answered = |upgrade: Upgrade| {
+        let answer = upgrade.response(Some(RoutingId::new([1, 2, 3])));
+        (upgrade.endpoint, upgrade.rest, answer)
+    };
+    judge(head).map(|verdict| verdict.map(answered).map_err(Status::response))
+}
+
 /// Method and path first, so that a browser that strays here gets 404 rather than 400.
 fn check(request: &Request<'_, '_>) -> Result<(Endpoint, String), Status> {
     if request.method != Some("GET") {

@@ -50,6 +50,8 @@ use self::connection::{Shared, Visit};
 use self::registry::{Quotas, Registry};
 use crate::hybrid::tunnel::RoutingId;
 
+#[cfg(fuzzing)]
+pub use self::http::fuzz_request_head;
 pub use self::tls::{TlsError, TlsFiles};
 
 /// How long a stopping relay waits for goodbyes.

@@ -29,8 +29,12 @@ use redb::ReadableTable;
 pub use self::error::Error;
 use self::error::database;
 use self::file::{Db, META_ATTEMPTS, META_WRAP, Tables};
+#[cfg(fuzzing)]
+pub use self::pin::fuzz_pin_state;
 use self::pin::{Attempts, Wrap};
 pub use self::pin::{KdfCost, Pin, PinError};
+#[cfg(fuzzing)]
+pub use self::record::fuzz_record;
 use self::seal::Keys;
 use super::Random;
 use super::consent::Verification;

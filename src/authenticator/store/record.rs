@@ -80,6 +80,16 @@ fn parse(bytes: &[u8]) -> Option<Passkey> {
     })
 }
 
+/// A record read, and written again, for the fuzz target alone.
+///
+/// # Errors
+///
+/// [`Error::Corrupt`].
+#[cfg(fuzzing)]
+pub fn fuzz_record(bytes: &[u8]) -> Result<(Passkey, Zeroizing<Vec<u8>>), Error> {
+    decode(bytes).map(|passkey| (passkey.clone(), encode(&passkey)))
+}
+
 fn credential_id(value: &Value) -> Option<CredentialId> {
     CredentialId::from_bytes(value.as_bytes()?)
 }

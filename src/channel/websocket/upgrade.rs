@@ -99,6 +99,21 @@ fn answer(response: &Response<'_, '_>, key: &Key, rest: Vec<u8>) -> Answer {
     }
 }
 
+/// Reads one answer's head, for the fuzz target alone: status, whether the upgrade is valid, and
+/// what followed.
+///
+/// # Errors
+///
+/// As a connection would fail.
+#[cfg(fuzzing)]
+pub fn fuzz_upgrade_answer(
+    head: &[u8],
+    accept: &str,
+) -> Result<Option<(u16, bool, Vec<u8>)>, Error> {
+    let key = Key { request: String::new(), answer: accept.to_owned() };
+    Ok(parse(head, &key)?.map(|answer| (answer.status, answer.valid, answer.rest)))
+}
+
 /// The value of a header that stands there once; twice is as good as malformed.
 fn header<'a>(response: &'a Response<'_, '_>, name: &str) -> Option<&'a str> {
     let mut found = response.headers.iter().filter(|h| h.name.eq_ignore_ascii_case(name));

@@ -125,7 +125,7 @@ fn told(answer: &Answer) -> (&'static str, String, Value) {
             ("offered", words, whom.fields())
         }
         Answer::Refused(status) => {
-            ("refused", "Told the laptop no.".to_owned(), json!({ "status": status.name() }))
+            ("refused", "Told the laptop no.".to_owned(), json!({ "ctapStatus": status.name() }))
         }
         Answer::StoreFailed(_) => {
             ("store-failed", "The passkey store failed.".to_owned(), json!({}))

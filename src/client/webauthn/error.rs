@@ -67,8 +67,9 @@ pub enum OptionsError {
     /// `evalByCredential` is for sign-in, and there for passkeys in the allow list.
     #[error("prf.evalByCredential needs a sign-in with allowCredentials")]
     PrfByCredential,
-    /// A key of `evalByCredential` is no credential id of the allow list.
-    #[error("prf.evalByCredential has a key that is not in allowCredentials")]
+    /// A key of `evalByCredential` is no credential id of the allow list, or another spelling of one
+    /// that is there already.
+    #[error("prf.evalByCredential has a key that is not in allowCredentials, or one of them twice")]
     PrfKey,
     /// Members of `largeBlob` that exclude each other, or belong to the other ceremony.
     #[error("largeBlob has members that do not fit this ceremony or each other")]

@@ -6,6 +6,8 @@
 //!
 //! Specification: WebAuthn Level 3, section 10.1; CTAP 2.2, section 12.
 
+use std::collections::BTreeSet;
+
 use sha2::{Digest, Sha256};
 
 use super::base64url::Base64Url;
@@ -78,12 +80,15 @@ pub(super) fn check_get(
     allowed: &[CredentialDescriptor],
 ) -> Result<(), OptionsError> {
     let by_credential = inputs.prf.iter().flat_map(|prf| prf.eval_by_credential.keys());
+    // Padding is optional, so two keys can spell one passkey, and a CBOR map has each key once.
+    let mut named = BTreeSet::new();
     for key in by_credential {
         if allowed.is_empty() {
             return Err(OptionsError::PrfByCredential);
         }
         let id = Base64Url::decode(key).ok_or(OptionsError::PrfKey)?;
-        if !allowed.iter().any(|descriptor| descriptor.id == id.0) {
+        let is_allowed = allowed.iter().any(|descriptor| descriptor.id == id.0);
+        if !is_allowed || !named.insert(id.0) {
             return Err(OptionsError::PrfKey);
         }
     }

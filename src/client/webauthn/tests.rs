@@ -637,6 +637,14 @@ mod extensions {
     }
 
     #[test]
+    fn one_passkey_under_two_spellings_of_its_prf_key_is_refused() {
+        let by_id = json!({"AQ": {"first": "AQ"}, "AQ==": {"first": "Ag"}});
+        let extensions = json!({"prf": {"evalByCredential": by_id}});
+        let changes = json!({"allowCredentials": one_allowed(&[1]), "extensions": extensions});
+        assert_eq!(prepare_get(changes).unwrap_err().web_authn_name(), "SyntaxError");
+    }
+
+    #[test]
     fn prf_without_the_phones_help_is_not_enabled() {
         let changes = json!({"extensions": {"prf": {}}});
         let json = register(changes.clone(), &[], &mut TestPhone::new()).unwrap();

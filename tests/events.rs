@@ -1,0 +1,98 @@
+//! What the binary prints with `--json` is what `proto/cabled/events/v1/events.proto` says: every line
+//! parses as an `Event`, without a field that the schema does not have.
+#![cfg(feature = "cli")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+use std::process::{Command, Output};
+
+use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
+
+fn schema() -> MessageDescriptor {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/proto");
+    let files = protox::compile(["cabled/events/v1/events.proto"], [folder]).unwrap();
+    let pool = DescriptorPool::from_file_descriptor_set(files).unwrap();
+    pool.get_message_by_name("cabled.events.v1.Event").unwrap()
+}
+
+fn run(args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cabled"));
+    for variable in ["CABLED_RADIO", "CABLED_RELAY", "CABLED_CA", "CABLED_STORE", "CABLED_PIN_FILE"]
+    {
+        command.env_remove(variable);
+    }
+    command.arg("--json").args(args).output().unwrap()
+}
+
+/// Holds each line against the schema; gives the names of the events.
+fn events(schema: &MessageDescriptor, lines: &[u8]) -> Vec<String> {
+    let text = std::str::from_utf8(lines).unwrap();
+    text.lines().map(|line| event(schema, line)).collect()
+}
+
+fn event(schema: &MessageDescriptor, line: &str) -> String {
+    let mut json = serde_json::Deserializer::from_str(line);
+    let message = DynamicMessage::deserialize(schema.clone(), &mut json);
+    let message = message.unwrap_or_else(|error| panic!("{error}: {line}"));
+    json.end().unwrap();
+    assert_eq!(message.get_field_by_name("v").unwrap().as_u32(), Some(1), "{line}");
+    message.get_field_by_name("event").unwrap().as_str().unwrap().to_owned()
+}
+
+#[test]
+fn the_demo_keeps_to_the_schema() {
+    let output = run(&["demo"]);
+    assert!(output.status.success());
+    let names = events(&schema(), &output.stdout);
+    assert_eq!(names.last().map(String::as_str), Some("verdict"));
+    for name in ["qr", "advertising", "connected", "saved", "delivered", "signed"] {
+        assert!(names.iter().any(|n| n == name), "{name} is missing in {names:?}");
+    }
+}
+
+#[test]
+fn failures_keep_to_the_schema() {
+    let schema = schema();
+    let air = ["--radio", "air:/proc/no/air"];
+    for (args, status) in [
+        (&["register", "--rp-id", "a.example"][..], 3),
+        (&["sign-in", "--rp-id", "127.0.0.1"], 2),
+        (&["phone", "passkeys", "--store", "/proc/no/store", "list"], 9),
+        (&["relay", "domain", "77"], 2),
+    ] {
+        let air: &[&str] = if status == 3 { &air } else { &[] };
+        let relay: &[&str] = if status == 3 { &["--relay", "ws://127.0.0.1:1"] } else { &[] };
+        let output = run(&[args, air, relay].concat());
+        assert_eq!(output.status.code(), Some(status), "{args:?}");
+        assert_eq!(events(&schema, &output.stderr), ["failed"], "{args:?}");
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn a_phone_that_finds_no_relay_keeps_to_the_schema() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    std::fs::write(path("pin"), "123456\n").unwrap();
+    let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(path("pin"), private).unwrap();
+    let vectors = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/public.json");
+    let vectors: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(vectors).unwrap()).unwrap();
+    let code = vectors["real_session_iphone"]["qr_uri"].as_str().unwrap();
+    let (air, store, pin) = (format!("air:{}", path("air")), path("store"), path("pin"));
+    let phone =
+        ["phone", "scan", code, "--any-age", "--auto-approve", "--relay", "ws://127.0.0.1:1"];
+    let own = ["--radio", &air, "--store", &store, "--pin-file", &pin];
+    let output = run(&[&phone[..], &own].concat());
+    let schema = schema();
+    let names = events(&schema, &output.stdout);
+    assert_eq!(names.first().map(String::as_str), Some("note"));
+    assert_eq!(names.last().map(String::as_str), Some("result"));
+    assert!(names.iter().any(|n| n == "store-created"), "{names:?}");
+    assert_eq!(events(&schema, &output.stderr), ["failed"]);
+}

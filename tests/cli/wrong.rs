@@ -205,7 +205,7 @@ fn a_code_of_long_ago() {
     let (code, store, pin) = (code(1_000), place.path("store"), place.path("pin"));
     let arguments =
         ["phone", "scan", &code, "--store", &store, "--auto-approve", "--pin-file", &pin];
-    let (error, hint) = run(&arguments).failed(2);
+    let (error, hint) = run(&arguments).failed(4);
     assert!(error.contains("too old"), "{error}");
     assert!(hint.contains("show a new code") && hint.contains("--any-age"), "{hint}");
     assert!(!Path::new(&store).exists());

@@ -48,13 +48,18 @@ fn rust_files(folder: &Path, out: &mut Vec<std::path::PathBuf>) {
     out.sort();
 }
 
-/// The names in the `[dependencies]` table, as they are written in source.
+/// The names in the `[dependencies]` tables, of all platforms, as they are written in source.
 fn dependencies() -> Vec<String> {
     let manifest = std::fs::read_to_string(Path::new(ROOT).join("Cargo.toml")).unwrap();
-    let table = manifest.lines().skip_while(|line| *line != "[dependencies]").skip(1);
-    let lines = table.take_while(|line| !line.starts_with('['));
-    let names =
-        lines.filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(" ="));
+    let mut inside = false;
+    let lines = manifest.lines().filter(|line| {
+        if line.starts_with('[') {
+            let platform = line.starts_with("[target.") && line.ends_with(".dependencies]");
+            inside = *line == "[dependencies]" || platform;
+        }
+        inside && !line.starts_with(['[', '#'])
+    });
+    let names = lines.filter_map(|line| line.split_once(" ="));
     names.map(|(name, _)| name.trim().replace('-', "_")).collect()
 }
 
@@ -70,7 +75,7 @@ fn the_reader_sees_this_package() {
     for (layer, _) in rules::LAYERS {
         assert!(sources.iter().any(|source| rules::layer(source) == *layer), "no file in {layer}");
     }
-    for name in ["snow", "p256", "tokio_tungstenite", "clap"] {
+    for name in ["snow", "p256", "tokio_tungstenite", "clap", "btleplug", "zbus"] {
         assert!(dependencies.iter().any(|found| found == name), "{name} is no dependency");
     }
     let paths: Vec<_> = sources.iter().flat_map(|source| source.paths(&dependencies)).collect();

@@ -11,7 +11,6 @@
     reason = "helpers of tests, which clippy takes for production code"
 )]
 
-use std::error::Error as _;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -63,8 +62,10 @@ async fn clones_and_second_handles_are_on_the_same_air() {
     Suite::new(&memory.clone(), &memory, PATIENCE, 10, 0).run().await.unwrap();
 }
 
+#[cfg(not(feature = "bluetooth"))]
 #[test]
 fn bluetooth_is_said_to_be_missing() {
+    use std::error::Error as _;
     let spec: RadioSpec = "bluez:hci1".parse().unwrap();
     assert!(!spec.is_simulated());
     let error = Radio::open(&spec).unwrap_err();

@@ -2,6 +2,10 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
+
+#[cfg(all(feature = "bluetooth", target_os = "linux"))]
+use super::bluez::Capabilities;
 
 /// Why the radio cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -63,9 +67,71 @@ pub enum Error {
     /// The radio was used outside of a tokio runtime.
     #[error("the radio needs a tokio runtime")]
     NoRuntime(#[source] tokio::runtime::TryCurrentError),
+    /// There is nobody to ask for Bluetooth: no D-Bus, or no bluetoothd.
+    #[error("the Bluetooth service cannot be reached")]
+    NoService(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The Bluetooth service is there but silent.
+    #[error("the Bluetooth service did not answer within {} seconds", .0.as_secs())]
+    NoAnswer(Duration),
+    /// The controller sends as many adverts as it can.
+    #[cfg(all(feature = "bluetooth", target_os = "linux"))]
+    #[error("the Bluetooth adapter has no room for another advert ({capabilities})")]
+    NoFreeSlot {
+        /// What the controller says of itself.
+        capabilities: Capabilities,
+    },
+    /// The controller refused the advert, also in its simplest form.
+    #[cfg(all(feature = "bluetooth", target_os = "linux"))]
+    #[error("the Bluetooth adapter refused the advert ({capabilities})")]
+    Refused {
+        /// What the controller says of itself.
+        capabilities: Capabilities,
+        /// What BlueZ said to the last attempt.
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+    /// This system has no way to send adverts.
+    #[error("adverts can be sent on Linux only")]
+    CannotSend,
+    /// The adapter cannot send adverts.
+    #[error("this Bluetooth adapter cannot send adverts")]
+    ReceivesOnly,
     /// The backend failed in a way of its own.
     #[error("the Bluetooth backend failed")]
     Backend(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+#[cfg(all(feature = "bluetooth", target_os = "linux"))]
+impl Error {
+    /// Finds what a D-Bus error stands for, by its name.
+    pub(super) fn from_dbus(
+        name: &str,
+        cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        let bus = name.strip_prefix("org.freedesktop.DBus.Error.");
+        match (bus, name.strip_prefix("org.bluez.Error.")) {
+            (Some("AccessDenied" | "AuthFailed"), _) => Self::PermissionDenied,
+            (_, Some("NotAuthorized")) => Self::PermissionDenied,
+            (_, Some("NotReady")) => Self::PoweredOff,
+            (Some("UnknownObject"), _) => Self::NoAdapter,
+            (Some(missing), _) if is_missing(missing) => Self::NoService(cause.into()),
+            _ => Self::Backend(cause.into()),
+        }
+    }
+}
+
+/// How buses and their libraries say that nobody is there.
+#[cfg(all(feature = "bluetooth", target_os = "linux"))]
+fn is_missing(name: &str) -> bool {
+    matches!(
+        name,
+        "BadAddress"
+            | "Disconnected"
+            | "FileNotFound"
+            | "IOError"
+            | "NameHasNoOwner"
+            | "NoServer"
+            | "ServiceUnknown"
+    ) || name.starts_with("Spawn.")
 }
 
 /// What makes a folder unfit for the simulated radio.

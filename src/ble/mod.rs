@@ -9,14 +9,21 @@
 //!   authenticator ──> Advertiser::advertise(Outgoing) ──> Advertisement ──> drop | stop()
 //! ```
 //!
-//! The backends so far are simulated: [`memory`] inside a process, [`air`] between processes of one
-//! user on one machine. They carry no proof of nearness: see [`Radio::is_simulated`]. Every backend
-//! obeys `conformance`. Depends on tokio and nothing above it.
+//! Two backends are simulated: [`memory`] inside a process, [`air`] between processes of one user
+//! on one machine. They carry no proof of nearness: see [`Radio::is_simulated`]. With the feature
+//! `bluetooth` there is `bluetooth` as well, the real one. Every backend obeys `conformance`.
+//! Depends on tokio and nothing above it.
 
 use std::fmt;
 use std::future::Future;
 
 pub mod air;
+#[cfg(feature = "bluetooth")]
+pub mod bluetooth;
+#[cfg(all(feature = "bluetooth", target_os = "linux"))]
+pub mod bluez;
+#[cfg(feature = "bluetooth")]
+pub mod btleplug;
 #[doc(hidden)]
 pub mod conformance;
 mod error;
@@ -111,7 +118,7 @@ pub struct Sighting {
     pub service: ServiceUuid,
     /// All of the service data, also what follows the first 20 bytes.
     pub service_data: Vec<u8>,
-    /// Signal strength in dBm; simulated radios have none.
+    /// Signal strength in dBm, as last told; simulated radios have none.
     pub rssi: Option<i16>,
 }
 

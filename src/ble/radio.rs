@@ -2,6 +2,10 @@
 //! Depends on the backends.
 
 use super::air::{AirRadio, AirScan};
+#[cfg(feature = "bluetooth")]
+use super::bluetooth::{BluetoothAdvertisement, BluetoothRadio};
+#[cfg(feature = "bluetooth")]
+use super::btleplug::BtleplugScan;
 use super::memory::{MemoryRadio, MemoryScan};
 use super::{
     Advertisement, Advertiser, Error, Outgoing, RadioSpec, Scan, Scanner, Sighting, Transmission,
@@ -15,6 +19,9 @@ pub enum Radio {
     Air(AirRadio),
     /// Simulated, inside this process.
     Memory(MemoryRadio),
+    /// Bluetooth, through BlueZ where there is BlueZ.
+    #[cfg(feature = "bluetooth")]
+    Bluez(BluetoothRadio),
 }
 
 impl Radio {
@@ -22,13 +29,17 @@ impl Radio {
     ///
     /// # Errors
     ///
-    /// [`Error::SimulatedOnly`] for a Bluetooth adapter, as this build has no backend for one;
-    /// otherwise those of [`AirRadio::new`].
+    /// [`Error::SimulatedOnly`] for a Bluetooth adapter in a build without the feature
+    /// `bluetooth`; otherwise those of [`AirRadio::new`]. Whether there is an adapter shows when
+    /// it is used.
     pub fn open(spec: &RadioSpec) -> Result<Self, Error> {
         match spec {
             RadioSpec::Air { folder, conditions } => {
                 AirRadio::new(folder, conditions.clone()).map(Self::Air)
             }
+            #[cfg(feature = "bluetooth")]
+            RadioSpec::Bluez { adapter } => Ok(Self::Bluez(BluetoothRadio::new(adapter.clone()))),
+            #[cfg(not(feature = "bluetooth"))]
             RadioSpec::Bluez { .. } => Err(Error::SimulatedOnly),
         }
     }
@@ -41,6 +52,8 @@ impl Radio {
     pub const fn is_simulated(&self) -> bool {
         match self {
             Self::Air(_) | Self::Memory(_) => true,
+            #[cfg(feature = "bluetooth")]
+            Self::Bluez(_) => false,
         }
     }
 }
@@ -52,6 +65,8 @@ impl Scanner for Radio {
         match self {
             Self::Air(radio) => radio.scan().await.map(RadioScan::Air),
             Self::Memory(radio) => radio.scan().await.map(RadioScan::Memory),
+            #[cfg(feature = "bluetooth")]
+            Self::Bluez(radio) => radio.scan().await.map(RadioScan::Bluez),
         }
     }
 }
@@ -63,6 +78,10 @@ impl Advertiser for Radio {
         let sent = match self {
             Self::Air(radio) => radio.advertise(advert).await,
             Self::Memory(radio) => radio.advertise(advert).await,
+            #[cfg(feature = "bluetooth")]
+            Self::Bluez(radio) => {
+                return radio.advertise(advert).await.map(RadioAdvertisement::Bluez);
+            }
         };
         sent.map(RadioAdvertisement::Simulated)
     }
@@ -77,6 +96,9 @@ pub enum RadioScan {
     Air(AirScan),
     /// Of [`Radio::Memory`].
     Memory(MemoryScan),
+    /// Of [`Radio::Bluez`].
+    #[cfg(feature = "bluetooth")]
+    Bluez(BtleplugScan),
 }
 
 impl Scan for RadioScan {
@@ -84,6 +106,8 @@ impl Scan for RadioScan {
         match self {
             Self::Air(scan) => scan.next().await,
             Self::Memory(scan) => scan.next().await,
+            #[cfg(feature = "bluetooth")]
+            Self::Bluez(scan) => scan.next().await,
         }
     }
 }
@@ -95,12 +119,17 @@ impl Scan for RadioScan {
 pub enum RadioAdvertisement {
     /// Of [`Radio::Air`] or [`Radio::Memory`].
     Simulated(Transmission),
+    /// Of [`Radio::Bluez`].
+    #[cfg(feature = "bluetooth")]
+    Bluez(BluetoothAdvertisement),
 }
 
 impl Advertisement for RadioAdvertisement {
     async fn stop(self) -> Result<(), Error> {
         match self {
             Self::Simulated(transmission) => transmission.stop().await,
+            #[cfg(feature = "bluetooth")]
+            Self::Bluez(advertisement) => advertisement.stop().await,
         }
     }
 }

@@ -47,6 +47,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("argon2", &["authenticator/store"]),
     ("aws_lc_rs", &["hybrid/crypto", "hybrid/noise"]),
     ("bluer", &["ble/bluer", "channel/l2cap"]),
+    ("bluez_async", &["ble/btleplug"]),
     ("btleplug", &["ble/btleplug"]),
     ("clap", &["cli/"]),
     ("image", &["cli/"]),
@@ -66,6 +67,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("tracing_subscriber", &["cli/"]),
     ("url", &["client/", "cli/"]),
     ("webauthn_rp", &["cli/"]),
+    ("zbus", &["ble/bluez"]),
 ];
 
 /// Crates that everything outside the pure part may use.

@@ -152,20 +152,19 @@ fn codes_that_are_none() {
     fails(&["phone", "scan", "--image", &place.path("none")], 9, "", "--image");
 }
 
-fn code() -> String {
+fn code(shown_at: u64) -> String {
     let mut rng = crate::world::rng(11);
     let hint = cabled::hybrid::qr::Hint::MakeCredential;
-    cabled::hybrid::client::QrOffer::new(&mut rng, hint, 1_800_000_000, false, false)
-        .contents
-        .encode()
+    cabled::hybrid::client::QrOffer::new(&mut rng, hint, shown_at, false, false).contents.encode()
 }
 
 #[test]
 fn a_phone_that_cannot_begin() {
     let place = Place::new();
-    let (code, air, store, pin) = (code(), place.air(), place.path("store"), place.path("pin"));
+    let (code, air, store, pin) = (code(0), place.air(), place.path("store"), place.path("pin"));
     let scan = |more: &[&str], status, error: &str, hint: &str| {
-        let mut arguments = vec!["phone", "scan", &code, "--store", &store, "--auto-approve"];
+        let mut arguments =
+            vec!["phone", "scan", &code, "--store", &store, "--auto-approve", "--any-age"];
         arguments.extend(more);
         fails(&arguments, status, error, hint);
     };
@@ -185,6 +184,7 @@ fn a_phone_that_cannot_begin() {
         "--store",
         &store,
         "--auto-approve",
+        "--any-age",
         "--pin-file",
         &wrong,
         "--radio",
@@ -200,11 +200,23 @@ fn a_phone_that_cannot_begin() {
 }
 
 #[test]
+fn a_code_of_long_ago() {
+    let place = Place::new();
+    let (code, store, pin) = (code(1_000), place.path("store"), place.path("pin"));
+    let arguments =
+        ["phone", "scan", &code, "--store", &store, "--auto-approve", "--pin-file", &pin];
+    let (error, hint) = run(&arguments).failed(2);
+    assert!(error.contains("too old"), "{error}");
+    assert!(hint.contains("show a new code") && hint.contains("--any-age"), "{hint}");
+    assert!(!Path::new(&store).exists());
+}
+
+#[test]
 fn nobody_can_be_asked_without_a_terminal() {
     let place = Place::new();
     let mut command = Command::new("setsid");
     command.arg("--wait").arg(binary().get_program());
-    command.args(["phone", "scan", &code(), "--store", &place.path("store")]);
+    command.args(["phone", "scan", &code(0), "--any-age", "--store", &place.path("store")]);
     command.args(["--radio", &place.air(), "--relay", "ws://127.0.0.1:9"]);
     let (error, hint) = Program::of(command).end().failed(2);
     assert!(error.contains("there is no terminal"), "{error}");

@@ -1,0 +1,226 @@
+//! The conversation with BlueZ over D-Bus: our calls to it, and its reading of our adverts.
+//! Depends on zbus. No call has a deadline here; the caller brings it.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::StreamExt as _;
+use tokio::task::JoinHandle;
+use zbus::message::{Message, Type};
+use zbus::zvariant::{DynamicType, ObjectPath, OwnedObjectPath, OwnedValue, Value};
+use zbus::{Connection, MessageStream};
+
+use super::capabilities::Capabilities;
+use super::ladder::Properties;
+use crate::ble::Error;
+
+const BLUEZ: &str = "org.bluez";
+const MANAGER: &str = "org.bluez.LEAdvertisingManager1";
+const ADAPTER: &str = "org.bluez.Adapter1";
+const ADVERT: &str = "org.bluez.LEAdvertisement1";
+const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
+/// Where our adverts lie; a number follows.
+const FOLDER: &str = "/org/cabled/advert";
+
+type Objects = HashMap<OwnedObjectPath, HashMap<String, HashMap<String, OwnedValue>>>;
+type Offers = Arc<Mutex<HashMap<String, Properties>>>;
+
+/// A connection to the system's bus on which BlueZ can read our adverts.
+#[derive(Debug)]
+pub(super) struct Bus {
+    connection: Connection,
+    offers: Offers,
+    next: AtomicU64,
+    server: JoinHandle<()>,
+}
+
+/// What BlueZ makes of an advert.
+#[derive(Debug)]
+pub(super) enum Answer {
+    OnAir,
+    NoSlot,
+    Refused(zbus::Error),
+}
+
+impl Bus {
+    pub(super) async fn open() -> Result<Self, Error> {
+        let connection = Connection::system().await.map_err(reason)?;
+        let offers = Offers::default();
+        let calls = MessageStream::from(&connection);
+        let server = tokio::spawn(serve(connection.clone(), calls, Arc::clone(&offers)));
+        Ok(Self { connection, offers, next: AtomicU64::new(0), server })
+    }
+
+    /// Finds the adapter to send with.
+    pub(super) async fn adapter(&self, wanted: Option<&str>) -> Result<OwnedObjectPath, Error> {
+        let reply = self.call("/", "org.freedesktop.DBus.ObjectManager", "GetManagedObjects", &());
+        let objects: Objects =
+            reply.await.and_then(|all| all.body().deserialize()).map_err(reason)?;
+        let adapters = objects.into_iter().filter(|(path, interfaces)| {
+            let named = |name| path.as_str().rsplit('/').next() == Some(name);
+            interfaces.contains_key(ADAPTER) && wanted.is_none_or(named)
+        });
+        // hci2 comes before hci10.
+        let first = adapters.min_by_key(|(path, _)| (path.len(), path.to_string()));
+        let (path, interfaces) = first.ok_or(Error::NoAdapter)?;
+        let powered = interfaces.get(ADAPTER).and_then(|adapter| adapter.get("Powered"));
+        if powered.is_some_and(|powered| bool::try_from(powered) == Ok(false)) {
+            return Err(Error::PoweredOff);
+        }
+        if interfaces.contains_key(MANAGER) { Ok(path) } else { Err(Error::ReceivesOnly) }
+    }
+
+    /// Makes an advert readable and gives its number.
+    pub(super) fn offer(&self, properties: Properties) -> u64 {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        lock(&self.offers).insert(path(number), properties);
+        number
+    }
+
+    pub(super) fn withdraw(&self, number: u64) {
+        lock(&self.offers).remove(&path(number));
+    }
+
+    pub(super) async fn register(
+        &self,
+        adapter: &OwnedObjectPath,
+        number: u64,
+    ) -> Result<Answer, Error> {
+        let options = HashMap::<&str, Value<'_>>::new();
+        let body = (object(number)?, options);
+        let error = match self.call(adapter.as_str(), MANAGER, "RegisterAdvertisement", &body).await
+        {
+            Ok(_) => return Ok(Answer::OnAir),
+            Err(error) => error,
+        };
+        match bluez_error(&error) {
+            Some("NotPermitted") => Ok(Answer::NoSlot),
+            Some("Failed" | "InvalidArguments" | "InvalidLength" | "NotSupported") => {
+                Ok(Answer::Refused(error))
+            }
+            _ => Err(reason(error)),
+        }
+    }
+
+    /// Takes an advert off the air; it is no error if it was off already.
+    pub(super) async fn unregister(
+        &self,
+        adapter: &OwnedObjectPath,
+        number: u64,
+    ) -> Result<(), Error> {
+        let body = object(number)?;
+        match self.call(adapter.as_str(), MANAGER, "UnregisterAdvertisement", &body).await {
+            Err(error) if bluez_error(&error) != Some("DoesNotExist") => Err(reason(error)),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) async fn capabilities(
+        &self,
+        adapter: &OwnedObjectPath,
+    ) -> Result<Capabilities, Error> {
+        let reply = self.call(adapter.as_str(), PROPERTIES, "GetAll", &MANAGER).await;
+        let all = reply.and_then(|all| all.body().deserialize()).map_err(reason)?;
+        Ok(Capabilities::read(&all))
+    }
+
+    async fn call<B>(
+        &self,
+        path: &str,
+        interface: &str,
+        method: &str,
+        body: &B,
+    ) -> Result<Message, zbus::Error>
+    where
+        B: serde::Serialize + DynamicType + Sync,
+    {
+        self.connection.call_method(Some(BLUEZ), path, Some(interface), method, body).await
+    }
+}
+
+impl Drop for Bus {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+fn path(number: u64) -> String {
+    format!("{FOLDER}{number}")
+}
+
+fn object(number: u64) -> Result<ObjectPath<'static>, Error> {
+    ObjectPath::try_from(path(number)).map_err(|error| reason(error.into()))
+}
+
+/// Answers whoever calls us until the connection ends.
+async fn serve(connection: Connection, mut calls: MessageStream, offers: Offers) {
+    while let Some(Ok(message)) = calls.next().await {
+        if message.message_type() == Type::MethodCall {
+            // A caller who is gone, or a bus that is, needs no answer.
+            let _ = answer(&connection, &message, &offers).await;
+        }
+    }
+}
+
+async fn answer(
+    connection: &Connection,
+    message: &Message,
+    offers: &Offers,
+) -> Result<(), zbus::Error> {
+    let header = message.header();
+    let path = header.path().map(ObjectPath::as_str).unwrap_or_default();
+    let interface = header.interface().map(|name| name.as_str()).unwrap_or_default();
+    let member = header.member().map(|name| name.as_str()).unwrap_or_default();
+    let offer = lock(offers).get(path).map(copy).transpose()?;
+    match (offer, interface, member) {
+        (Some(properties), PROPERTIES, "GetAll") => connection.reply(&header, &properties).await,
+        // The adapter went off or away. The guard says the rest.
+        (Some(_), ADVERT, "Release") => connection.reply(&header, &()).await,
+        _ => {
+            let name = "org.freedesktop.DBus.Error.UnknownMethod";
+            connection.reply_error(&header, name, &"no such method here").await
+        }
+    }
+}
+
+fn copy(properties: &Properties) -> Result<Properties, zbus::Error> {
+    let all = properties.iter().map(|(name, value)| Ok((*name, value.try_clone()?)));
+    all.collect()
+}
+
+/// Gives what follows `org.bluez.Error.` in the name of an error.
+fn bluez_error(error: &zbus::Error) -> Option<&str> {
+    name(error).strip_prefix("org.bluez.Error.")
+}
+
+fn name(error: &zbus::Error) -> &str {
+    match error {
+        zbus::Error::MethodError(name, ..) => name.as_str(),
+        _ => "",
+    }
+}
+
+fn reason(error: zbus::Error) -> Error {
+    use zbus::Error as E;
+    match &error {
+        E::InputOutput(cause) | E::Connection(cause, _) if is_denial(cause) => {
+            Error::PermissionDenied
+        }
+        E::InputOutput(_) | E::Connection(..) | E::Address(_) | E::Handshake(_) => {
+            Error::NoService(Box::new(error))
+        }
+        _ => {
+            let name = name(&error).to_owned();
+            Error::from_dbus(&name, error)
+        }
+    }
+}
+
+fn is_denial(cause: &std::io::Error) -> bool {
+    cause.kind() == std::io::ErrorKind::PermissionDenied
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

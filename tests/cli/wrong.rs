@@ -93,6 +93,7 @@ fn options_that_browsers_refuse() {
 #[test]
 fn radios_that_cannot_be_used() {
     let place = Place::new();
+    #[cfg(not(feature = "bluetooth"))]
     fails(&["register", "--rp-id", "a.example"], 3, "only the simulated radio", "--radio air:DIR");
     let shared = place.path("shared");
     std::fs::create_dir(&shared).unwrap();
@@ -168,6 +169,7 @@ fn a_phone_that_cannot_begin() {
         arguments.extend(more);
         fails(&arguments, status, error, hint);
     };
+    #[cfg(not(feature = "bluetooth"))]
     scan(&["--pin-file", &pin], 3, "only the simulated radio", "--radio air:DIR");
     scan(&["--pin-file", &pin, "--radio", &air], 2, "public tunnel service", "--relay");
     // Nobody listens at the discard port of a test machine; if somebody did, it would be no relay.

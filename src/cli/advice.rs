@@ -22,7 +22,9 @@ pub(crate) fn radio(error: &ble::Error) -> Failure {
         E::UnsafeFolder { .. } => "choose a folder of your own that nobody else may write to",
         E::PathTooLong { .. } => "choose a folder with a shorter path, such as /tmp/air",
         E::Air { .. } => "check that the folder can be made and written to",
+        #[cfg(feature = "bluetooth")]
         E::NoFreeSlot { .. } => "end another program that advertises over Bluetooth",
+        #[cfg(feature = "bluetooth")]
         E::Refused { .. } | E::ReceivesOnly => "try another Bluetooth adapter: bluez:hci1",
         E::TooLong { .. } => "leave out the L2CAP offer, which makes the advert longer",
         _ => "check the Bluetooth service with: systemctl status bluetooth",

@@ -32,6 +32,8 @@ pub(super) struct Bus {
     connection: Connection,
     offers: Offers,
     next: AtomicU64,
+    /// The adapter that was found last.
+    adapter: Mutex<Option<OwnedObjectPath>>,
     server: JoinHandle<()>,
 }
 
@@ -49,11 +51,32 @@ impl Bus {
         let offers = Offers::default();
         let calls = MessageStream::from(&connection);
         let server = tokio::spawn(serve(connection.clone(), calls, Arc::clone(&offers)));
-        Ok(Self { connection, offers, next: AtomicU64::new(0), server })
+        let (next, adapter) = Default::default();
+        Ok(Self { connection, offers, next, adapter, server })
     }
 
-    /// Finds the adapter to send with.
+    /// Finds the adapter to send with. The one that was found before is asked only whether it is there
+    /// and on: the list of all objects holds every device that BlueZ remembers.
     pub(super) async fn adapter(&self, wanted: Option<&str>) -> Result<OwnedObjectPath, Error> {
+        let known = lock(&self.adapter).clone();
+        if let Some(path) = known
+            && let Ok(powered) = self.is_powered(&path).await
+        {
+            return if powered { Ok(path) } else { Err(Error::PoweredOff) };
+        }
+        let path = self.find(wanted).await?;
+        *lock(&self.adapter) = Some(path.clone());
+        Ok(path)
+    }
+
+    async fn is_powered(&self, adapter: &OwnedObjectPath) -> Result<bool, zbus::Error> {
+        let asked = (ADAPTER, "Powered");
+        let reply = self.call(adapter.as_str(), PROPERTIES, "Get", &asked).await?;
+        let powered: OwnedValue = reply.body().deserialize()?;
+        Ok(bool::try_from(powered)?)
+    }
+
+    async fn find(&self, wanted: Option<&str>) -> Result<OwnedObjectPath, Error> {
         let reply = self.call("/", "org.freedesktop.DBus.ObjectManager", "GetManagedObjects", &());
         let objects: Objects =
             reply.await.and_then(|all| all.body().deserialize()).map_err(reason)?;

@@ -79,3 +79,16 @@ async fn it_begins_as_it_is_told() {
     testbed.signal("TERM");
     testbed.ends().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_left_of_one_that_was_killed() {
+    let air = tempfile::TempDir::new().unwrap();
+    let mut testbed = Testbed::start(air.path(), &[]).await;
+    testbed.child.kill().await.unwrap();
+    // The bus's keeper holds standard error open for as long as it has work.
+    let mut output = String::new();
+    let end = testbed.child.stderr.as_mut().unwrap().read_to_string(&mut output);
+    timeout(PATIENCE, end).await.unwrap().unwrap();
+    passes(&testbed.address, "child_finds_no_service").await;
+    assert!(std::fs::read_dir(testbed.temporary.path()).unwrap().next().is_none());
+}

@@ -19,6 +19,8 @@ pub(crate) fn radio(error: &ble::Error) -> Failure {
     let hint = match error {
         E::NoAdapter => "plug in or enable a Bluetooth adapter; both devices need Bluetooth",
         E::PoweredOff => "switch Bluetooth on, for example with: bluetoothctl power on",
+        E::AdapterGone => "plug the adapter in again, or name another one: bluez:hci1",
+        E::ServiceGone => "run the command again; if it stays: systemctl status bluetooth",
         E::PermissionDenied => "ask for the right to use Bluetooth, often the group \"bluetooth\"",
         E::SimulatedOnly => "use --radio air:DIR with the same DIR on both sides",
         E::UnsafeFolder { .. } => "choose a folder of your own that nobody else may write to",
@@ -209,7 +211,10 @@ pub(crate) fn testbed(error: &testbed::Error) -> Failure {
         E::NoDaemon => (Status::Failure, "install it; on Debian: apt install dbus"),
         E::BadAdapter(_) => (Status::Usage, "name the adapters as Linux does: --adapter hci0"),
         E::Folder(_) => (Status::Storage, "name a folder that you may write to in TMPDIR"),
-        _ => (Status::Failure, "run it again; if it stays, look at what dbus-daemon printed"),
+        _ => (
+            Status::Failure,
+            "run it again; if it stays, try: dbus-daemon --session --print-address",
+        ),
     };
     Failure::because(status, error, hint)
 }

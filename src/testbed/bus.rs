@@ -1,6 +1,7 @@
 //! A `dbus-daemon` of one's own.
 
 use std::io;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ const NOT_FOUND: i32 = 127;
 /// `kill -9`.
 const KEEPER: &str = r#"
 command -v dbus-daemon >/dev/null || exit 127
-dbus-daemon --config-file="$1/bus.conf" --nofork --nopidfile --nosyslog --print-address=1 &
+dbus-daemon --config-file="$1/bus.conf" --nofork --nopidfile --nosyslog --print-address=1 2>"$1/log" &
 exec >&-
 read -r _
 kill $!
@@ -57,7 +58,7 @@ impl PrivateBus {
             .process_group(0)
             .spawn();
         let mut keeper = keeper.map_err(Error::Daemon)?;
-        let address = timeout(DEADLINE, address(&mut keeper)).await;
+        let address = timeout(DEADLINE, address(&mut keeper, &folder.path().join("log"))).await;
         let address = address.map_err(|_| Error::Silent(DEADLINE))??;
         // From here on the folder is the keeper's to remove.
         let _ = folder.keep();
@@ -91,7 +92,7 @@ fn configuration(socket: &str) -> String {
     )
 }
 
-async fn address(keeper: &mut Child) -> Result<String, Error> {
+async fn address(keeper: &mut Child, log: &Path) -> Result<String, Error> {
     let mut line = String::new();
     if let Some(output) = keeper.stdout.take() {
         BufReader::new(output).read_line(&mut line).await.map_err(Error::Daemon)?;
@@ -99,9 +100,11 @@ async fn address(keeper: &mut Child) -> Result<String, Error> {
     if line.starts_with("unix:") {
         return Ok(line.trim().to_owned());
     }
+    // Gone with the keeper; missing if the daemon was.
+    let log = std::fs::read_to_string(log).unwrap_or_default();
     drop(keeper.stdin.take());
     match keeper.wait().await.map_err(Error::Daemon)?.code() {
         Some(NOT_FOUND) => Err(Error::NoDaemon),
-        _ => Err(Error::Daemon(io::Error::other("it ended without an address"))),
+        _ => Err(Error::Daemon(io::Error::other(log.trim().to_owned()))),
     }
 }

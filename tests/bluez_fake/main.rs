@@ -16,6 +16,7 @@
 mod cases {
     mod backends;
     mod program;
+    mod storm;
 }
 mod children;
 mod world;

@@ -15,11 +15,12 @@ use super::capabilities::Capabilities;
 use super::ladder::Properties;
 use crate::ble::Error;
 
-const BLUEZ: &str = "org.bluez";
+pub(super) const BLUEZ: &str = "org.bluez";
 const MANAGER: &str = "org.bluez.LEAdvertisingManager1";
-const ADAPTER: &str = "org.bluez.Adapter1";
+pub(super) const ADAPTER: &str = "org.bluez.Adapter1";
+pub(super) const OBJECTS: &str = "org.freedesktop.DBus.ObjectManager";
 const ADVERT: &str = "org.bluez.LEAdvertisement1";
-const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
+pub(super) const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 /// Where our adverts lie; a number follows.
 const FOLDER: &str = "/org/cabled/advert";
 
@@ -77,7 +78,7 @@ impl Bus {
     }
 
     async fn find(&self, wanted: Option<&str>) -> Result<OwnedObjectPath, Error> {
-        let reply = self.call("/", "org.freedesktop.DBus.ObjectManager", "GetManagedObjects", &());
+        let reply = self.call("/", OBJECTS, "GetManagedObjects", &());
         let objects: Objects =
             reply.await.and_then(|all| all.body().deserialize()).map_err(reason)?;
         let adapters = objects.into_iter().filter(|(path, interfaces)| {
@@ -224,7 +225,7 @@ fn name(error: &zbus::Error) -> &str {
     }
 }
 
-fn reason(error: zbus::Error) -> Error {
+pub(super) fn reason(error: zbus::Error) -> Error {
     use zbus::Error as E;
     match &error {
         E::InputOutput(cause) | E::Connection(cause, _) if is_denial(cause) => {

@@ -51,6 +51,7 @@ pub(super) async fn gather(host: Host, crowd: Crowd) {
                 }
             }
         }
+        host.state.update(|inner| inner.due = due);
         sent = due;
     }
 }

@@ -7,6 +7,7 @@
 
 mod bus;
 mod capabilities;
+mod ear;
 mod ladder;
 
 use std::future::Future;
@@ -23,6 +24,7 @@ use bus::{Answer, Bus};
 use ladder::Properties;
 
 pub use capabilities::Capabilities;
+pub(super) use ear::Ear;
 
 /// For each single answer of the Bluetooth service.
 const DEADLINE: Duration = Duration::from_secs(10);

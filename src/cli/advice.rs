@@ -7,6 +7,8 @@ use super::image::ImageError;
 use crate::client::webauthn;
 use crate::ctap;
 use crate::hybrid::qr;
+#[cfg(target_os = "linux")]
+use crate::testbed;
 use crate::{authenticator, ble, client, hybrid};
 
 use self::tunnel::{Side, broken, tunnel};
@@ -17,6 +19,8 @@ pub(crate) fn radio(error: &ble::Error) -> Failure {
     let hint = match error {
         E::NoAdapter => "plug in or enable a Bluetooth adapter; both devices need Bluetooth",
         E::PoweredOff => "switch Bluetooth on, for example with: bluetoothctl power on",
+        E::AdapterGone => "plug the adapter in again, or name another one: bluez:hci1",
+        E::ServiceGone => "run the command again; if it stays: systemctl status bluetooth",
         E::PermissionDenied => "ask for the right to use Bluetooth, often the group \"bluetooth\"",
         E::SimulatedOnly => "use --radio air:DIR with the same DIR on both sides",
         E::UnsafeFolder { .. } => "choose a folder of your own that nobody else may write to",
@@ -197,6 +201,22 @@ fn refused(status: ctap::Status) -> &'static str {
         ctap::Status::OPERATION_DENIED => "approve the request on the phone if you started it",
         _ => "look at the phone, then run the command again",
     }
+}
+
+/// The test tools.
+#[cfg(target_os = "linux")]
+pub(crate) fn testbed(error: &testbed::Error) -> Failure {
+    use testbed::Error as E;
+    let (status, hint) = match error {
+        E::NoDaemon => (Status::Failure, "install it; on Debian: apt install dbus"),
+        E::BadAdapter(_) => (Status::Usage, "name the adapters as Linux does: --adapter hci0"),
+        E::Folder(_) => (Status::Storage, "name a folder that you may write to in TMPDIR"),
+        _ => (
+            Status::Failure,
+            "run it again; if it stays, try: dbus-daemon --session --print-address",
+        ),
+    };
+    Failure::because(status, error, hint)
 }
 
 /// A text that should have been a QR's.

@@ -224,3 +224,23 @@ fn nobody_can_be_asked_without_a_terminal() {
     assert!(error.contains("there is no terminal"), "{error}");
     assert!(hint.contains("--auto-approve and --pin-file"), "{hint}");
 }
+
+#[test]
+fn a_fake_bluetooth_that_cannot_be() {
+    let place = Place::new();
+    let with = |radio: &str| ["testbed", "bluez", "--radio", radio].map(str::to_owned);
+    let mut no_daemon = binary();
+    let empty = tempfile::tempdir().unwrap();
+    no_daemon.args(with(&place.air())).env("PATH", empty.path()).env("TMPDIR", empty.path());
+    let (error, hint) = Program::of(no_daemon).end().failed(1);
+    assert_eq!(
+        (&*error, &*hint),
+        ("dbus-daemon was not found", "install it; on Debian: apt install dbus")
+    );
+    assert!(std::fs::read_dir(empty.path()).unwrap().next().is_none());
+    let (error, hint) = run(&with("bluez")).failed(2);
+    assert_eq!(
+        (&*error, &*hint),
+        ("a fake Bluetooth needs a simulated radio", "use --radio air:DIR")
+    );
+}

@@ -15,11 +15,12 @@ use super::capabilities::Capabilities;
 use super::ladder::Properties;
 use crate::ble::Error;
 
-const BLUEZ: &str = "org.bluez";
+pub(super) const BLUEZ: &str = "org.bluez";
 const MANAGER: &str = "org.bluez.LEAdvertisingManager1";
-const ADAPTER: &str = "org.bluez.Adapter1";
+pub(super) const ADAPTER: &str = "org.bluez.Adapter1";
+pub(super) const OBJECTS: &str = "org.freedesktop.DBus.ObjectManager";
 const ADVERT: &str = "org.bluez.LEAdvertisement1";
-const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
+pub(super) const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 /// Where our adverts lie; a number follows.
 const FOLDER: &str = "/org/cabled/advert";
 
@@ -32,6 +33,8 @@ pub(super) struct Bus {
     connection: Connection,
     offers: Offers,
     next: AtomicU64,
+    /// The adapter that was found last.
+    adapter: Mutex<Option<OwnedObjectPath>>,
     server: JoinHandle<()>,
 }
 
@@ -49,12 +52,33 @@ impl Bus {
         let offers = Offers::default();
         let calls = MessageStream::from(&connection);
         let server = tokio::spawn(serve(connection.clone(), calls, Arc::clone(&offers)));
-        Ok(Self { connection, offers, next: AtomicU64::new(0), server })
+        let (next, adapter) = Default::default();
+        Ok(Self { connection, offers, next, adapter, server })
     }
 
-    /// Finds the adapter to send with.
+    /// Finds the adapter to send with. The one that was found before is asked only whether it is there
+    /// and on: the list of all objects holds every device that BlueZ remembers.
     pub(super) async fn adapter(&self, wanted: Option<&str>) -> Result<OwnedObjectPath, Error> {
-        let reply = self.call("/", "org.freedesktop.DBus.ObjectManager", "GetManagedObjects", &());
+        let known = lock(&self.adapter).clone();
+        if let Some(path) = known
+            && let Ok(powered) = self.is_powered(&path).await
+        {
+            return if powered { Ok(path) } else { Err(Error::PoweredOff) };
+        }
+        let path = self.find(wanted).await?;
+        *lock(&self.adapter) = Some(path.clone());
+        Ok(path)
+    }
+
+    async fn is_powered(&self, adapter: &OwnedObjectPath) -> Result<bool, zbus::Error> {
+        let asked = (ADAPTER, "Powered");
+        let reply = self.call(adapter.as_str(), PROPERTIES, "Get", &asked).await?;
+        let powered: OwnedValue = reply.body().deserialize()?;
+        Ok(bool::try_from(powered)?)
+    }
+
+    async fn find(&self, wanted: Option<&str>) -> Result<OwnedObjectPath, Error> {
+        let reply = self.call("/", OBJECTS, "GetManagedObjects", &());
         let objects: Objects =
             reply.await.and_then(|all| all.body().deserialize()).map_err(reason)?;
         let adapters = objects.into_iter().filter(|(path, interfaces)| {
@@ -201,7 +225,7 @@ fn name(error: &zbus::Error) -> &str {
     }
 }
 
-fn reason(error: zbus::Error) -> Error {
+pub(super) fn reason(error: zbus::Error) -> Error {
     use zbus::Error as E;
     match &error {
         E::InputOutput(cause) | E::Connection(cause, _) if is_denial(cause) => {

@@ -181,7 +181,7 @@ async fn a_relay_that_stops_ends_both_sides_and_the_question() {
     assert!(
         matches!(
             &phone,
-            authenticator::Error::Broken { waiting: Waiting::Response, source }
+            authenticator::Error::Broken { waiting: Waiting::Response, source, .. }
                 if matches!(**source, ChannelError::Closed { code: Some(1001) })
         ),
         "{phone:?}"
@@ -194,7 +194,7 @@ async fn a_relay_that_stops_ends_both_sides_and_the_question() {
 pub(crate) fn gone_away(error: &client::Error) -> bool {
     matches!(
         error,
-        client::Error::Broken { waiting: Waiting::Response, source }
+        client::Error::Broken { waiting: Waiting::Response, source, .. }
             if matches!(**source, ChannelError::Closed { code: Some(1001) })
     )
 }
@@ -211,7 +211,7 @@ async fn messages_beyond_the_relays_limit_are_told_of() {
     assert!(
         matches!(
             &error,
-            client::Error::Broken { waiting: Waiting::Response, source }
+            client::Error::Broken { waiting: Waiting::Response, source, .. }
                 if matches!(**source, ChannelError::Closed { code: Some(1009) })
         ),
         "{error:?}"
@@ -220,7 +220,7 @@ async fn messages_beyond_the_relays_limit_are_told_of() {
     assert!(
         matches!(
             &error,
-            authenticator::Error::Broken { waiting: Waiting::Request, source }
+            authenticator::Error::Broken { waiting: Waiting::Request, source, .. }
                 if matches!(**source, ChannelError::Closed { code: Some(1008) })
         ),
         "{error:?}"

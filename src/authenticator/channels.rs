@@ -44,15 +44,16 @@ impl Channels {
     /// Waits for what happens next; nobody comes in over Bluetooth unless `welcome`. Cancel safe.
     pub(super) async fn next(&mut self, welcome: bool) -> Heard {
         let welcome = welcome && !self.link.is_filled();
+        // What is not there is waited for without end.
         tokio::select! {
             biased;
-            message = self.link.recv(), if self.link.is_filled() => {
+            message = self.link.recv() => {
                 ended(&mut self.link, ChannelKind::L2cap, message)
             }
-            message = self.tunnel.recv(), if self.tunnel.is_filled() => {
+            message = self.tunnel.recv() => {
                 ended(&mut self.tunnel, ChannelKind::Tunnel, message)
             }
-            opened = kept(&mut self.opening), if self.opening.is_some() => {
+            opened = kept(&mut self.opening) => {
                 self.opening = None;
                 Heard::Opened(opened.map(|(channel, routing)| {
                     self.tunnel.fill(channel);

@@ -55,22 +55,21 @@ impl Link {
     /// `--adapter hci1` is another way to say `--radio bluez:hci1`.
     fn spec(&self) -> Result<RadioSpec, Failure> {
         let Some(adapter) = &self.adapter else { return Ok(self.radio.clone()) };
+        let wrong = |error: &str, hint| Err(Failure::new(Status::Usage, error, hint));
         match &self.radio {
             RadioSpec::Bluez { adapter: named } if named.as_ref().is_none_or(|n| n == adapter) => {
-                format!("bluez:{adapter}").parse().map_err(|error| {
-                    Failure::because(Status::Usage, &error, "see: bluetoothctl list")
+                format!("bluez:{adapter}").parse().or_else(|_| {
+                    let error = format!("{adapter:?} is no Bluetooth adapter");
+                    wrong(&error, "write hci0, hci1 and so on; see: bluetoothctl list")
                 })
             }
-            RadioSpec::Bluez { .. } => Err(Failure::new(
-                Status::Usage,
-                "--radio and --adapter name two Bluetooth adapters",
-                "name one of them",
-            )),
-            _ => Err(Failure::new(
-                Status::Usage,
+            RadioSpec::Bluez { .. } => {
+                wrong("--radio and --adapter name two Bluetooth adapters", "name one of them")
+            }
+            _ => wrong(
                 "a simulated radio has no Bluetooth adapter",
                 "leave out --adapter, or use --radio bluez",
-            )),
+            ),
         }
     }
 

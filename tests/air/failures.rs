@@ -24,16 +24,16 @@ use crate::world::{
     Answer, Service, Told, World, creation, options_for, register, request_for, rng, soon,
 };
 
-const SHORT: Duration = Duration::from_millis(40);
+pub(crate) const SHORT: Duration = Duration::from_millis(40);
 
 /// A port at which nobody listens.
-async fn nobody() -> ServiceUrl {
+pub(crate) async fn nobody() -> ServiceUrl {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     format!("ws://{}", listener.local_addr().unwrap()).parse().unwrap()
 }
 
 /// Answers one request with these bytes; with none it keeps silent until the client leaves.
-async fn answering(answer: &str) -> ServiceUrl {
+pub(crate) async fn answering(answer: &str) -> ServiceUrl {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let answer = answer.to_owned();

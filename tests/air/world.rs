@@ -317,7 +317,8 @@ impl World {
     /// the relay, whose connections end only with both sides' sockets, then the relay too.
     pub(crate) async fn leaves_nothing(self) {
         alive(1).await;
-        assert_eq!(scans(&self.folder.path().join("air")), 0);
+        let air = self.folder.path().join("air");
+        assert_eq!((scans(&air), links(&air)), (0, 0));
         self.leaves_nothing_running().await;
     }
 
@@ -344,8 +345,17 @@ pub(crate) async fn alive(tasks: usize) {
 }
 
 pub(crate) fn scans(air: &Path) -> usize {
+    sockets(air, "scan")
+}
+
+/// Listeners for connections without internet.
+pub(crate) fn links(air: &Path) -> usize {
+    sockets(air, "l2cap")
+}
+
+fn sockets(air: &Path, kind: &str) -> usize {
     let entries = std::fs::read_dir(air).unwrap();
-    entries.filter(|e| e.as_ref().unwrap().path().extension().is_some_and(|x| x == "scan")).count()
+    entries.filter(|e| e.as_ref().unwrap().path().extension().is_some_and(|x| x == kind)).count()
 }
 
 /// A phone at work.

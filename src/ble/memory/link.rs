@@ -21,6 +21,11 @@ const BACKLOG: usize = 4;
 pub(super) struct Ports(Mutex<HashMap<u16, mpsc::Sender<DuplexStream>>>);
 
 impl Ports {
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<u16, mpsc::Sender<DuplexStream>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

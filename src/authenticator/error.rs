@@ -2,6 +2,7 @@
 
 use super::{CredentialId, store};
 use crate::hybrid::Waiting;
+use crate::hybrid::qr::ChannelKind;
 use crate::hybrid::tunnel::ServiceUrl;
 use crate::{ble, channel, hybrid};
 
@@ -21,9 +22,23 @@ pub enum Error {
         #[source]
         source: Box<channel::Error>,
     },
-    /// The tunnel ended in the middle, and the laptop did not say goodbye.
-    #[error("the tunnel broke while waiting for {waiting}")]
+    /// The laptop wants to connect over Bluetooth alone, and this radio does not take connections.
+    #[error("cannot take a connection from the laptop")]
+    Bluetooth(#[source] ble::Error),
+    /// The tunnel service cannot be used, and nobody came over Bluetooth, which would have done.
+    #[error("the laptop did not connect over Bluetooth, and no tunnel can be opened at {service}")]
+    Neither {
+        /// Which tunnel service.
+        service: Box<ServiceUrl>,
+        /// Why it cannot be used.
+        #[source]
+        source: Box<channel::Error>,
+    },
+    /// The data channel ended in the middle, and the laptop did not say goodbye.
+    #[error("the {via} broke while waiting for {waiting}")]
     Broken {
+        /// Which kind of channel.
+        via: ChannelKind,
         /// What for.
         waiting: Waiting,
         /// How it ended.

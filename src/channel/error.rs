@@ -81,6 +81,9 @@ pub enum Error {
     /// A message, to send or received, is longer than [`MAX_MESSAGE_LEN`].
     #[error("a message is longer than {MAX_MESSAGE_LEN} bytes")]
     TooLong,
+    /// The first byte over Bluetooth begins no message in any known framing.
+    #[error("the other side marks its messages in an unknown way")]
+    Framing,
     /// The peer broke the channel's own framing rules.
     #[error("the other side broke the WebSocket protocol")]
     Protocol(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -104,7 +104,7 @@ impl Ceremony {
     }
 
     fn client(&self, timeout: Duration) -> Result<Client, Failure> {
-        let mut config = Config::new(self.link.connector());
+        let mut config = Config::new(self.link.connector()?);
         config.relay = self.link.relay().cloned();
         config.simulated_with_public = self.link.simulated_with_public;
         config.deadlines.advert = config.deadlines.advert.min(timeout);

@@ -12,6 +12,7 @@ pub mod image;
 mod inspect;
 mod laptop;
 mod phone;
+mod proxies;
 pub mod qr;
 mod relay;
 pub mod relying_party;

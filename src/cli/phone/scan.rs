@@ -147,7 +147,7 @@ impl Scan {
             Failure::because(Status::Failure, &error, "name a tunnel service with --relay")
         })?;
         let service = relay.service_id().unwrap_or(TunnelServiceId::GOOGLE);
-        let mut config = PhoneConfig::new(self.link.connector(), relay, service);
+        let mut config = PhoneConfig::new(self.link.connector()?, relay, service);
         config.simulated_with_public = self.link.simulated_with_public;
         Ok(config)
     }

@@ -8,6 +8,7 @@
 mod bus;
 mod capabilities;
 mod ladder;
+mod survey;
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,6 +24,7 @@ use bus::{Answer, Bus};
 use ladder::Properties;
 
 pub use capabilities::Capabilities;
+pub use survey::{Adapter, SurveyError, survey};
 
 /// For each single answer of the Bluetooth service.
 const DEADLINE: Duration = Duration::from_secs(10);

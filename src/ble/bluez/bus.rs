@@ -16,14 +16,15 @@ use super::ladder::Properties;
 use crate::ble::Error;
 
 const BLUEZ: &str = "org.bluez";
-const MANAGER: &str = "org.bluez.LEAdvertisingManager1";
-const ADAPTER: &str = "org.bluez.Adapter1";
+pub(super) const MANAGER: &str = "org.bluez.LEAdvertisingManager1";
+pub(super) const ADAPTER: &str = "org.bluez.Adapter1";
 const ADVERT: &str = "org.bluez.LEAdvertisement1";
 const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 /// Where our adverts lie; a number follows.
 const FOLDER: &str = "/org/cabled/advert";
 
-type Objects = HashMap<OwnedObjectPath, HashMap<String, HashMap<String, OwnedValue>>>;
+type Interfaces = HashMap<String, HashMap<String, OwnedValue>>;
+type Objects = HashMap<OwnedObjectPath, Interfaces>;
 type Offers = Arc<Mutex<HashMap<String, Properties>>>;
 
 /// A connection to the system's bus on which BlueZ can read our adverts.
@@ -52,18 +53,24 @@ impl Bus {
         Ok(Self { connection, offers, next: AtomicU64::new(0), server })
     }
 
-    /// Finds the adapter to send with.
-    pub(super) async fn adapter(&self, wanted: Option<&str>) -> Result<OwnedObjectPath, Error> {
+    /// Gives all adapters; hci2 comes before hci10.
+    pub(super) async fn adapters(&self) -> Result<Vec<(OwnedObjectPath, Interfaces)>, Error> {
         let reply = self.call("/", "org.freedesktop.DBus.ObjectManager", "GetManagedObjects", &());
         let objects: Objects =
             reply.await.and_then(|all| all.body().deserialize()).map_err(reason)?;
-        let adapters = objects.into_iter().filter(|(path, interfaces)| {
-            let named = |name| path.as_str().rsplit('/').next() == Some(name);
-            interfaces.contains_key(ADAPTER) && wanted.is_none_or(named)
+        let adapters = objects.into_iter().filter(|(_, own)| own.contains_key(ADAPTER));
+        let mut adapters: Vec<_> = adapters.collect();
+        adapters.sort_by_key(|(path, _)| (path.len(), path.to_string()));
+        Ok(adapters)
+    }
+
+    /// Finds the adapter to send with.
+    pub(super) async fn adapter(&self, wanted: Option<&str>) -> Result<OwnedObjectPath, Error> {
+        let adapters = self.adapters().await?.into_iter();
+        let mut meant = adapters.filter(|(path, _)| {
+            wanted.is_none_or(|name| path.as_str().rsplit('/').next() == Some(name))
         });
-        // hci2 comes before hci10.
-        let first = adapters.min_by_key(|(path, _)| (path.len(), path.to_string()));
-        let (path, interfaces) = first.ok_or(Error::NoAdapter)?;
+        let (path, interfaces) = meant.next().ok_or(Error::NoAdapter)?;
         let powered = interfaces.get(ADAPTER).and_then(|adapter| adapter.get("Powered"));
         if powered.is_some_and(|powered| bool::try_from(powered) == Ok(false)) {
             return Err(Error::PoweredOff);

@@ -9,7 +9,7 @@ use crate::ctap;
 use crate::hybrid::qr;
 #[cfg(target_os = "linux")]
 use crate::testbed;
-use crate::{authenticator, ble, client, hybrid};
+use crate::{authenticator, ble, channel, client, hybrid};
 
 use self::tunnel::{Side, broken, tunnel};
 
@@ -29,7 +29,7 @@ pub(crate) fn radio(error: &ble::Error) -> Failure {
         #[cfg(feature = "bluetooth")]
         E::Refused { .. } | E::ReceivesOnly => "try another Bluetooth adapter: bluez:hci1",
         E::TooLong { .. } => "leave out the L2CAP offer, which makes the advert longer",
-        _ => "check the Bluetooth service with: systemctl status bluetooth",
+        _ => "find out what is wrong with: cabled doctor",
     };
     Failure::because(Status::Radio, error, hint)
 }
@@ -63,6 +63,11 @@ pub(crate) fn authenticator(error: &authenticator::Error) -> Failure {
         E::Store(why) => store(why),
         E::SimulatedRadio => simulated(error),
     }
+}
+
+/// What to do about a tunnel service that did not serve a look at it.
+pub(crate) fn service(error: &channel::Error) -> String {
+    tunnel(error, error, Side::Phone).hint
 }
 
 fn simulated(error: &dyn std::error::Error) -> Failure {

@@ -8,6 +8,7 @@
 )]
 
 mod alone;
+mod doctor;
 mod interrupted;
 mod program;
 mod three;

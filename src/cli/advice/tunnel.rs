@@ -38,7 +38,10 @@ pub(super) fn tunnel(
         E::Status { .. } | E::Upgrade | E::Subprotocol | E::RoutingId | E::Redirect(_) => {
             "check that the address is that of a tunnel service and not of a proxy or a login page"
         }
-        E::TimedOut => "check the internet connection; a firewall may swallow the packets",
+        E::TimedOut => {
+            "check the internet connection; a firewall may swallow the packets; look closer with: \
+             cabled doctor"
+        }
         _ => "try again; if it stays, look at the tunnel service's log",
     };
     Failure::because(Status::Network, error, hint)

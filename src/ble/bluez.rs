@@ -9,6 +9,7 @@ mod bus;
 mod capabilities;
 mod ear;
 mod ladder;
+mod survey;
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,6 +26,7 @@ use ladder::Properties;
 
 pub use capabilities::Capabilities;
 pub(super) use ear::Ear;
+pub use survey::{Adapter, SurveyError, survey};
 
 /// For each single answer of the Bluetooth service.
 const DEADLINE: Duration = Duration::from_secs(10);

@@ -10,7 +10,7 @@ use crate::ctap;
 use crate::hybrid::qr::{self, ChannelKind};
 #[cfg(target_os = "linux")]
 use crate::testbed;
-use crate::{authenticator, ble, client, hybrid};
+use crate::{authenticator, ble, channel, client, hybrid};
 
 use self::tunnel::{Side, broken, tunnel};
 
@@ -32,7 +32,7 @@ pub(crate) fn radio(error: &ble::Error) -> Failure {
         #[cfg(feature = "bluetooth")]
         E::Refused { .. } | E::ReceivesOnly => "try another Bluetooth adapter: --adapter hci1",
         E::TooLong { .. } => "leave out the L2CAP offer, which makes the advert longer",
-        _ => "check the Bluetooth service with: systemctl status bluetooth",
+        _ => "find out what is wrong with: cabled doctor",
     };
     Failure::because(Status::Radio, error, hint)
 }
@@ -76,6 +76,11 @@ pub(crate) fn authenticator(error: &authenticator::Error) -> Failure {
         E::Store(why) => store(why),
         E::SimulatedRadio => simulated(error),
     }
+}
+
+/// What to do about a tunnel service that did not serve a look at it.
+pub(crate) fn service(error: &channel::Error) -> String {
+    tunnel(error, error, Side::Phone).hint
 }
 
 fn simulated(error: &dyn std::error::Error) -> Failure {

@@ -15,6 +15,7 @@
 
 mod cases {
     mod backends;
+    mod doctor;
     mod program;
     mod storm;
 }

@@ -153,7 +153,7 @@ fn codes_that_are_none() {
     fails(&["phone", "scan", "--image", &place.path("none")], 9, "", "--image");
 }
 
-fn code(shown_at: u64) -> String {
+pub(crate) fn code(shown_at: u64) -> String {
     let mut rng = crate::world::rng(11);
     let hint = cabled::hybrid::qr::Hint::MakeCredential;
     cabled::hybrid::client::QrOffer::new(&mut rng, hint, shown_at, false, false).contents.encode()

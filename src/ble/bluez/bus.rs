@@ -16,7 +16,7 @@ use super::ladder::Properties;
 use crate::ble::{Address, AddressType, Error};
 
 pub(super) const BLUEZ: &str = "org.bluez";
-const MANAGER: &str = "org.bluez.LEAdvertisingManager1";
+pub(super) const MANAGER: &str = "org.bluez.LEAdvertisingManager1";
 pub(super) const ADAPTER: &str = "org.bluez.Adapter1";
 pub(super) const OBJECTS: &str = "org.freedesktop.DBus.ObjectManager";
 const ADVERT: &str = "org.bluez.LEAdvertisement1";
@@ -94,18 +94,24 @@ impl Bus {
         Ok(Address { bytes, kind })
     }
 
-    /// The adapter that was asked for, or the first one, and what it can.
-    async fn chosen(&self, wanted: Option<&str>) -> Result<(OwnedObjectPath, Interfaces), Error> {
+    /// Gives all adapters; hci2 comes before hci10.
+    pub(super) async fn adapters(&self) -> Result<Vec<(OwnedObjectPath, Interfaces)>, Error> {
         let reply = self.call("/", OBJECTS, "GetManagedObjects", &());
         let objects: Objects =
             reply.await.and_then(|all| all.body().deserialize()).map_err(reason)?;
-        let adapters = objects.into_iter().filter(|(path, interfaces)| {
-            let named = |name| path.as_str().rsplit('/').next() == Some(name);
-            interfaces.contains_key(ADAPTER) && wanted.is_none_or(named)
+        let adapters = objects.into_iter().filter(|(_, own)| own.contains_key(ADAPTER));
+        let mut adapters: Vec<_> = adapters.collect();
+        adapters.sort_by_key(|(path, _)| (path.len(), path.to_string()));
+        Ok(adapters)
+    }
+
+    /// The adapter that was asked for, or the first one, and what it can.
+    async fn chosen(&self, wanted: Option<&str>) -> Result<(OwnedObjectPath, Interfaces), Error> {
+        let adapters = self.adapters().await?.into_iter();
+        let mut meant = adapters.filter(|(path, _)| {
+            wanted.is_none_or(|name| path.as_str().rsplit('/').next() == Some(name))
         });
-        // hci2 comes before hci10.
-        let first = adapters.min_by_key(|(path, _)| (path.len(), path.to_string()));
-        let (path, interfaces) = first.ok_or(Error::NoAdapter)?;
+        let (path, interfaces) = meant.next().ok_or(Error::NoAdapter)?;
         let powered = interfaces.get(ADAPTER).and_then(|adapter| adapter.get("Powered"));
         if powered.is_some_and(|powered| bool::try_from(powered) == Ok(false)) {
             return Err(Error::PoweredOff);

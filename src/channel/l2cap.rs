@@ -13,9 +13,9 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
-#[cfg(fuzzing)]
-pub use self::framing::fuzz_framing;
 pub use self::framing::{Framing, UnknownFraming};
+#[cfg(fuzzing)]
+pub use self::framing::{fuzz_frame, fuzz_framing};
 use super::{DataChannel, Error, check_len};
 use framing::Decoder;
 

@@ -210,8 +210,8 @@ fn scan_this(offline: bool) -> &'static str {
             "Scan this code with your phone's camera. Both devices need Bluetooth and internet."
         }
         true => {
-            "Scan this code with your phone's camera. Both devices need Bluetooth; a phone that \
-             cannot do without internet needs that too, on both."
+            "Scan this code with your phone's camera. Both devices need Bluetooth, and internet \
+             if the phone cannot do without."
         }
     }
 }

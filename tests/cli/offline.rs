@@ -26,7 +26,10 @@ fn a_registration_and_a_sign_in_need_no_internet() {
     let (laptop, code) = place.laptop("register", &options, &["--offline"]);
     let phone = place.phone(&code, &[]);
     let laptop = laptop.end().succeeded();
-    in_order(&laptop, &["Both devices need Bluetooth; ", "to your phone over Bluetooth.", "saved"]);
+    in_order(
+        &laptop,
+        &["Both devices need Bluetooth, and internet if", "to your phone over Bluetooth.", "saved"],
+    );
     let phone = phone.end().succeeded();
     in_order(&phone, &["No tunnel", "Connected to the laptop over Bluetooth.", "Passkey saved"]);
 

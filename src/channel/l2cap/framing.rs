@@ -165,32 +165,34 @@ fn detect(first: u8) -> Result<Framing, Error> {
     }
 }
 
-/// Decodes `bytes`, given in pieces of these lengths (one after the other, again from the start), for
-/// the fuzz target alone: the messages, and whether it ended with an error.
+/// Decodes bytes that come in pieces of this length, for the fuzz target alone: the messages, whether
+/// it ended with an error, and the most bytes that were held at a time.
 #[cfg(fuzzing)]
 pub fn fuzz_framing(
     framing: Option<Framing>,
     bytes: &[u8],
-    pieces: &[usize],
+    piece: usize,
 ) -> (Vec<Vec<u8>>, bool, usize) {
     let mut decoder = Decoder::new(framing);
     let (mut messages, mut most) = (Vec::new(), 0);
-    let mut pieces = pieces.iter().cycle();
-    let mut rest = bytes;
-    loop {
+    for piece in bytes.chunks(piece.max(1)) {
+        decoder.buffer().extend(piece);
         most = most.max(decoder.buffer.len());
-        match decoder.next() {
-            Ok(Some(message)) => messages.push(message),
-            Err(_) => return (messages, true, most),
-            Ok(None) if rest.is_empty() => return (messages, false, most),
-            Ok(None) => {
-                let length = pieces.next().map_or(1, |piece| (*piece).max(1));
-                let (piece, later) = rest.split_at(length.min(rest.len()));
-                decoder.buffer().extend(piece);
-                rest = later;
+        loop {
+            match decoder.next() {
+                Ok(Some(message)) => messages.push(message),
+                Ok(None) => break,
+                Err(_) => return (messages, true, most),
             }
         }
     }
+    (messages, false, most)
+}
+
+/// A message as it goes out, for the fuzz target alone.
+#[cfg(fuzzing)]
+pub fn fuzz_frame(framing: Framing, message: &[u8]) -> Vec<u8> {
+    encode(framing, message)
 }
 
 #[cfg(test)]

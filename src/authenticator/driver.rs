@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 use super::engine::{Outcome, Reply, Transport};
 use super::phone::{Phone, Progress};
 use super::{Consent, Error, PasskeyStore, Timestamp};
-use crate::ble::{Advertiser, Outgoing, RadioAdvertisement};
+use crate::ble::{self, Advertisement as _, Advertiser, Outgoing, RadioAdvertisement};
 use crate::channel;
 use crate::channel::slot::{Kept, Slot, kept};
 use crate::channel::websocket::WebSocketChannel;
@@ -36,6 +36,8 @@ pub(super) struct Driver<'a, S, C, K, R, P> {
     failure: Option<Box<channel::Error>>,
     /// Why an open tunnel ended, unless it was a goodbye.
     broken: Option<Box<channel::Error>>,
+    /// Why the advert left the air by itself.
+    off_air: Option<ble::Error>,
     request: Option<Vec<u8>>,
     unacknowledged: Option<Outcome>,
 }
@@ -45,6 +47,8 @@ enum Woken {
     Opened(Opened),
     Message(Result<Vec<u8>, channel::Error>),
     Reply(Reply),
+    /// The advert has left the air by itself, so that no laptop will come.
+    OffAir(ble::Error),
     Cancelled,
     Deadline,
 }
@@ -75,6 +79,7 @@ where
             advertisement: None,
             failure: None,
             broken: None,
+            off_air: None,
             request: None,
             unacknowledged: None,
         }
@@ -122,6 +127,7 @@ where
                 Woken::Opened(opened)
             }
             reply = reply, if request.is_some() => Woken::Reply(reply),
+            why = off_air(&mut self.advertisement) => Woken::OffAir(why),
         }
     }
 
@@ -147,6 +153,10 @@ where
                 self.transaction.handle(Input::ChannelClosed { via }, now)
             }
             Woken::Reply(reply) => self.reply(reply),
+            Woken::OffAir(why) => {
+                self.off_air = Some(why);
+                self.transaction.handle(Input::Cancel, now)
+            }
             Woken::Cancelled => self.transaction.handle(Input::Cancel, now),
             Woken::Deadline => self.transaction.handle(Input::Timeout, now),
         }
@@ -223,6 +233,9 @@ where
 
     /// Puts the driver's knowledge into the protocol's error.
     fn explain(&mut self, error: hybrid::Error) -> Error {
+        if let Some(why) = self.off_air.take() {
+            return Error::Radio(why);
+        }
         let error = match (error, self.failure.take(), self.broken.take()) {
             (hybrid::Error::ChannelFailed, Some(source), _) => self.no_tunnel(source),
             (hybrid::Error::TimedOut(Waiting::Channel), ..) => {
@@ -243,5 +256,12 @@ where
 
     fn no_tunnel(&self, source: Box<channel::Error>) -> Error {
         Error::Tunnel { service: Box::new(self.phone.config.relay.clone()), source }
+    }
+}
+
+async fn off_air(advertisement: &mut Option<RadioAdvertisement>) -> ble::Error {
+    match advertisement {
+        Some(advertisement) => advertisement.lost().await,
+        None => std::future::pending().await,
     }
 }

@@ -70,9 +70,10 @@ async fn child_holds_and_lets_go() {
 async fn child_loses_power() {
     let radio = bluez("bluez:hci0");
     let mut scan = radio.scan().await.unwrap();
+    let mut advert = radio.advertise(Outgoing::new(&[1; 20])).await.unwrap();
     say("holding");
-    let end = timeout(PATIENCE, scan.next()).await.unwrap();
-    assert!(matches!(end, Err(Error::PoweredOff)), "{end:?}");
+    assert!(matches!(off_air(&mut advert).await, Error::PoweredOff));
+    assert!(matches!(end(&mut scan).await, Error::PoweredOff));
     assert!(matches!(scan.next().await, Err(Error::PoweredOff)));
     assert!(matches!(radio.scan().await, Err(Error::PoweredOff)));
 }
@@ -82,9 +83,10 @@ async fn child_loses_power() {
 async fn child_loses_the_adapter() {
     let radio = bluez("bluez:hci0");
     let mut scan = radio.scan().await.unwrap();
-    let advert = radio.advertise(Outgoing::new(&[1; 20])).await.unwrap();
+    let mut advert = radio.advertise(Outgoing::new(&[1; 20])).await.unwrap();
     hear_in(&mut scan, &[1; 20]).await;
     say("holding");
+    assert!(matches!(off_air(&mut advert).await, Error::AdapterGone));
     assert!(matches!(end(&mut scan).await, Error::AdapterGone));
     assert!(matches!(end(&mut scan).await, Error::AdapterGone));
     both_fail("bluez:hci0", |error| matches!(error, Error::NoAdapter)).await;
@@ -102,9 +104,10 @@ async fn child_loses_the_adapter() {
 async fn child_loses_the_service() {
     let radio = bluez("bluez");
     let mut scan = radio.scan().await.unwrap();
-    let advert = radio.advertise(Outgoing::new(&[1; 20])).await.unwrap();
+    let mut advert = radio.advertise(Outgoing::new(&[1; 20])).await.unwrap();
     hear_in(&mut scan, &[1; 20]).await;
     say("holding");
+    assert!(matches!(off_air(&mut advert).await, Error::ServiceGone));
     assert!(matches!(end(&mut scan).await, Error::ServiceGone));
     both_fail("bluez", |error| matches!(error, Error::NoService(_))).await;
     assert!(matches!(radio.scan().await, Err(Error::NoService(_))));
@@ -114,6 +117,10 @@ async fn child_loses_the_service() {
     advert.stop().await.unwrap();
     let _advert = radio.advertise(Outgoing::new(&[2; 20])).await.unwrap();
     hear(&radio, &[2; 20]).await;
+}
+
+async fn off_air(advert: &mut cabled::ble::RadioAdvertisement) -> Error {
+    timeout(PATIENCE, advert.lost()).await.unwrap()
 }
 
 /// Waits for the end of a scan; what was on its way comes before.

@@ -311,3 +311,27 @@ async fn child_waits_in_a_storm() {
     say(&format!("{heard} in all, {after} KiB (+{grown}), {:.1} s of CPU", cpu_seconds()));
     assert!(found && grown < 4096, "{grown} KiB more than after the first 1,000 adverts");
 }
+
+/// A program of others: it takes the adapter, the power, the filter and the events from btleplug.
+#[tokio::test]
+#[ignore = "a child of the cases"]
+async fn child_hears_through_btleplug() {
+    use btleplug::api::{Central as _, CentralEvent, Manager as _, ScanFilter};
+    use futures_util::StreamExt as _;
+    let manager = btleplug::platform::Manager::new().await.unwrap();
+    let adapter = manager.adapters().await.unwrap().remove(0);
+    let mut events = adapter.events().await.unwrap();
+    adapter.start_scan(ScanFilter::default()).await.unwrap();
+    let search = async {
+        loop {
+            let event = events.next().await.unwrap();
+            if let CentralEvent::ServiceDataAdvertisement { service_data, .. } = event
+                && service_data.values().any(|data| *data == [7; 20])
+            {
+                return;
+            }
+        }
+    };
+    timeout(PATIENCE, search).await.unwrap();
+    adapter.stop_scan().await.unwrap();
+}

@@ -335,3 +335,9 @@ async fn child_hears_through_btleplug() {
     timeout(PATIENCE, search).await.unwrap();
     adapter.stop_scan().await.unwrap();
 }
+
+#[tokio::test]
+#[ignore = "a child of the cases"]
+async fn child_finds() {
+    hear(&bluez("bluez"), &[9; 20]).await;
+}

@@ -53,7 +53,6 @@ impl Ear {
     /// Opens an ear on the adapter of this name, such as `hci0`.
     pub(in crate::ble) async fn open(adapter: &str) -> Result<Self, Error> {
         let connection = Connection::system().await.map_err(reason)?;
-        let messages = MessageStream::from(&connection);
         let adapter = format!("/org/bluez/{adapter}");
         listen(&connection, &Place::rules(&adapter)).await.map_err(reason)?;
         listen(&connection, &rules(&adapter)).await.map_err(reason)?;
@@ -65,7 +64,8 @@ impl Ear {
         let body = reply.body();
         let known: HashMap<ObjectPath<'_>, Interfaces<'_>> = body.deserialize().map_err(reason)?;
         known.iter().for_each(|(path, interfaces)| knowledge.learn(path, interfaces));
-        Ok(Self { messages, knowledge })
+        // Not before: a stream that nobody reads holds up the answers behind it.
+        Ok(Self { messages: MessageStream::from(&connection), knowledge })
     }
 
     /// Tells of all that is heard until the radio is lost. Nobody listening is fine.

@@ -13,7 +13,7 @@ use super::door::Door;
 use super::engine::{Outcome, Reply, Transport};
 use super::phone::{Phone, Progress};
 use super::{Consent, Error, PasskeyStore, Timestamp};
-use crate::ble::{Advertiser, Outgoing, RadioAdvertisement};
+use crate::ble::{self, Advertisement as _, Advertiser, Outgoing, RadioAdvertisement};
 use crate::channel;
 use crate::hybrid::advert::ADVERT_LEN;
 use crate::hybrid::authenticator::{Event, Input, Output, Transaction, Tunnel};
@@ -34,6 +34,8 @@ pub(super) struct Driver<'a, S, C, K, R, P> {
     failure: Option<Box<channel::Error>>,
     /// Which open channel ended and why, unless it was a goodbye.
     broken: Option<(ChannelKind, Box<channel::Error>)>,
+    /// Why the advert left the air by itself.
+    off_air: Option<ble::Error>,
     request: Option<Vec<u8>>,
     unacknowledged: Option<Outcome>,
 }
@@ -42,6 +44,8 @@ pub(super) struct Driver<'a, S, C, K, R, P> {
 enum Woken {
     Heard(Heard),
     Reply(Reply),
+    /// The advert has left the air by itself, so that no laptop will come.
+    OffAir(ble::Error),
     Cancelled,
     Deadline,
 }
@@ -73,6 +77,7 @@ where
             advertisement: None,
             failure: None,
             broken: None,
+            off_air: None,
             request: None,
             unacknowledged: None,
         }
@@ -118,6 +123,7 @@ where
             () = sleep, if deadline.is_some() => Woken::Deadline,
             heard = self.channels.next(welcome) => Woken::Heard(heard),
             reply = reply, if request.is_some() => Woken::Reply(reply),
+            why = off_air(&mut self.advertisement) => Woken::OffAir(why),
         }
     }
 
@@ -141,6 +147,10 @@ where
                 self.transaction.handle(Input::ChannelClosed { via }, now)
             }
             Woken::Reply(reply) => self.reply(reply),
+            Woken::OffAir(why) => {
+                self.off_air = Some(why);
+                self.transaction.handle(Input::Cancel, now)
+            }
             Woken::Cancelled => self.transaction.handle(Input::Cancel, now),
             Woken::Deadline => self.transaction.handle(Input::Timeout, now),
         }
@@ -229,6 +239,9 @@ where
 
     /// Puts the driver's knowledge into the protocol's error.
     fn explain(&mut self, error: hybrid::Error) -> Error {
+        if let Some(why) = self.off_air.take() {
+            return Error::Radio(why);
+        }
         use hybrid::Error as E;
         let service = || Box::new(self.phone.config.relay.clone());
         let error = match (error, self.failure.take(), self.broken.take()) {
@@ -251,5 +264,12 @@ where
             }
             _ => error,
         }
+    }
+}
+
+async fn off_air(advertisement: &mut Option<RadioAdvertisement>) -> ble::Error {
+    match advertisement {
+        Some(advertisement) => advertisement.lost().await,
+        None => std::future::pending().await,
     }
 }

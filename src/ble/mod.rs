@@ -241,4 +241,11 @@ pub trait Advertisement: Send {
     ///
     /// By backend: the radio did not confirm.
     fn stop(self) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Waits until the advert has left the air without us, and tells why; for ever while it is on.
+    ///
+    /// Cancel safe. By default for ever: simulated adverts are not lost.
+    fn lost(&mut self) -> impl Future<Output = Error> + Send {
+        std::future::pending()
+    }
 }

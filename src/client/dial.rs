@@ -15,6 +15,7 @@ use crate::hybrid::tunnel::{ServiceUrl, TunnelServiceId};
 
 /// The one data channel of a transaction.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "it is kept in a box, one to a transaction")]
 pub(super) enum Channel {
     Tunnel(WebSocketChannel),
     L2cap(L2capChannel<Link>),

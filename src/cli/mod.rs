@@ -17,6 +17,8 @@ mod relay;
 pub mod relying_party;
 mod system;
 mod terminal;
+#[cfg(target_os = "linux")]
+mod testbed;
 mod ui;
 mod usage;
 
@@ -54,6 +56,8 @@ enum Command {
     Phone(phone::Phone),
     Relay(relay::Relay),
     Inspect(inspect::Inspect),
+    #[cfg(target_os = "linux")]
+    Testbed(testbed::Testbed),
 }
 
 impl Command {
@@ -65,6 +69,8 @@ impl Command {
             Self::SignIn(command) => command.run(ui).await,
             Self::Phone(command) => command.run(ui).await,
             Self::Inspect(command) => command.run(ui),
+            #[cfg(target_os = "linux")]
+            Self::Testbed(command) => command.run(ui).await,
         }
     }
 }

@@ -7,6 +7,7 @@ services are this machine: laptops that know no other service reach our relay by
 import contextlib
 import datetime
 import functools
+import ipaddress
 import json
 import os
 import pathlib
@@ -23,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 import judges
+from front import Front
 
 CABLED = os.environ["CABLED"]
 LIBWEBAUTHN = os.environ["LIBWEBAUTHN"]
@@ -100,9 +102,11 @@ class Program:
         return self.process.wait(timeout=PATIENCE)
 
     def stop(self):
-        if self.process.poll() is None:
+        self.process.terminate()
+        try:
+            self.process.wait(timeout=PATIENCE)
+        finally:
             self.process.kill()
-            self.process.wait()
         for reader in self.readers:
             reader.join()
         self.process.stdout.close()
@@ -118,8 +122,9 @@ def take_terminal(descriptor):
     fcntl.ioctl(descriptor, termios.TIOCSCTTY, 0)
 
 
-def certificate(folder, names):
+def certificate(folder, names, address):
     """A certificate that is its own authority, and its key, as PEM files."""
+    names = [*map(x509.DNSName, names), x509.IPAddress(ipaddress.ip_address(address))]
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "interop")])
     now = datetime.datetime.now(datetime.timezone.utc)
@@ -132,7 +137,7 @@ def certificate(folder, names):
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - day)
         .not_valid_after(now + day)
-        .add_extension(x509.SubjectAlternativeName(map(x509.DNSName, names)), False)
+        .add_extension(x509.SubjectAlternativeName(names), False)
         .sign(key, hashes.SHA256())
     )
     pem = serialization.Encoding.PEM
@@ -148,7 +153,7 @@ class World(contextlib.ExitStack):
     def __init__(self):
         super().__init__()
         self.folder = pathlib.Path(self.enter_context(tempfile.TemporaryDirectory()))
-        certificate(self.folder, [SERVICE, OTHER_SERVICE])
+        certificate(self.folder, [SERVICE, OTHER_SERVICE], "127.0.0.2")
         os.environ["SSL_CERT_FILE"] = str(self.folder / "cert.pem")
         pin = self.folder / "pin"
         pin.write_text("314159\n")
@@ -160,7 +165,7 @@ class World(contextlib.ExitStack):
     def bus(self):
         """The address of a D-Bus with a fake BlueZ, which is on the simulated radio."""
         bluez = self.start([CABLED, "testbed", "bluez", "--radio", self.radio])
-        return bluez.begins("unix:")
+        return bluez.begins("listening on ").removeprefix("listening on ")
 
     def start(self, *arguments, **more):
         program = Program(*arguments, **more)
@@ -171,6 +176,12 @@ class World(contextlib.ExitStack):
         files = ["--tls-cert", self.folder / "cert.pem", "--tls-key", self.folder / "key.pem"]
         relay = self.start([CABLED, "relay", "--listen", address, *files])
         relay.begins("listening on ")
+
+    def front(self, redirect=False):
+        """The other service, as a front of our relay that writes down what laptops send."""
+        front = Front(self.folder, "127.0.0.2", SERVICE, redirect)
+        self.callback(front.close)
+        return front
 
     def our_phone(self, code, *more, relay=f"wss://{SERVICE}", terminal=False):
         """Our phone; without a terminal it says yes to everything."""
@@ -189,6 +200,10 @@ class World(contextlib.ExitStack):
         """Our phone, which has to end without an answer."""
         phone = self.our_phone(code)
         assert phone.end() == 6, phone.seen
+
+    def abandoned(self, code, **more):
+        """Our phone, which no laptop ever reaches."""
+        self.our_phone(code, **more).begins("Showing this phone to the laptop")
 
     def decline(self, code):
         """Our phone, whose user says no."""
@@ -229,26 +244,46 @@ class World(contextlib.ExitStack):
         return self.theirs([LIBWEBAUTHN, command, judges.ORIGIN, *flags], phone)
 
     def webauthn_rs(self, command, phone=None):
-        return self.theirs([WEBAUTHN_RS, command, judges.ORIGIN], phone)
+        laptop = self.theirs([WEBAUTHN_RS, command, judges.ORIGIN], phone)
+
+        def in_standard_form(options):
+            # It does not read options without a list, and its answers name the attestation's format
+            # where WebAuthn has the type of the credential.
+            if command == "sign-in":
+                options.setdefault("allowCredentials", [])
+            return laptop(options) | {"type": "public-key"}
+
+        return in_standard_form
 
     def theirs(self, words, phone):
         def laptop(options):
-            file = self.folder / "options.json"
-            file.write_text(json.dumps(options))
-            # They hear adverts through BlueZ, or what looks like it.
-            env = {"DBUS_SYSTEM_BUS_ADDRESS": self.bus}
-            with file.open() as given:
-                program = self.start(words, env=env, stdin=given)
+            program = self.their_program(words, options)
             (phone or self.answer)(json.loads(program.begins('{"qr"'))["qr"])
-            end = program.until(lambda line: line.startswith(('{"response"', '{"error"')))
-            assert end is not None and program.end() == 0, program.seen
-            end = json.loads(end)
-            if "error" in end:
-                raise Failed(end["error"], program.seen)
-            self.said = program.seen
-            return end["response"]
+            return self.conclusion(program)
 
         return laptop
+
+    def their_program(self, words, options):
+        file = self.folder / "options.json"
+        file.write_text(json.dumps(options))
+        # They hear adverts through BlueZ, or what looks like it.
+        env = {"DBUS_SYSTEM_BUS_ADDRESS": self.bus}
+        with file.open() as given:
+            return self.start(words, env=env, stdin=given)
+
+    def conclusion(self, program):
+        end = program.until(lambda line: line.startswith(('{"response"', '{"error"')))
+        assert end is not None and program.end() == 0, program.seen
+        self.said = program.seen
+        end = json.loads(end)
+        if "error" in end:
+            raise Failed("\n".join(program.seen))
+        return end["response"]
+
+    def call_known_phone(self, options):
+        """libwebauthn calls a phone that it knows, in place of showing a code."""
+        words = [LIBWEBAUTHN, "sign-in", judges.ORIGIN, "--known"]
+        return self.conclusion(self.their_program(words, options))
 
 
 @contextlib.contextmanager

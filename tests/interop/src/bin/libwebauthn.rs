@@ -1,4 +1,5 @@
-//! `libwebauthn register|sign-in ORIGIN [--linking] [--l2cap]`: libwebauthn as the laptop.
+//! `libwebauthn register|sign-in ORIGIN [--linking] [--l2cap] [--known]`: libwebauthn as the laptop.
+//! It offers linking, or L2CAP, or shows no code and calls a phone that it is made to know.
 //!
 //! Takes the relying party's options as JSON on standard input and prints one JSON object to a line:
 //! `{"qr": TEXT}`, what libwebauthn says on the way as `{"update": WORDS}`, how many phones it has
@@ -15,7 +16,10 @@ use libwebauthn::ops::webauthn::{
     RequestSettings, WebAuthnIDLResponse as _,
 };
 use libwebauthn::transport::hybrid::channel::{HybridChannel, HybridUxUpdate};
-use libwebauthn::transport::hybrid::known_devices::EphemeralDeviceInfoStore;
+use libwebauthn::transport::hybrid::known_devices::{
+    ClientPayloadHint, EphemeralDeviceInfoStore, PxpKnownDevice, PxpKnownDeviceInfo,
+    PxpKnownDeviceInfoStore as _,
+};
 use libwebauthn::transport::hybrid::qr_code_device::{
     PxpQrCodeDevice, PxpTransports, QrCodeOperationHint,
 };
@@ -32,6 +36,7 @@ struct Wanted {
     options: String,
     linking: bool,
     l2cap: bool,
+    known: bool,
 }
 
 impl Wanted {
@@ -47,7 +52,8 @@ impl Wanted {
         let has = |flag: &str| flags.iter().any(|word| word == flag);
         let mut options = String::new();
         std::io::stdin().read_to_string(&mut options)?;
-        Ok(Self { register, origin, options, linking: has("--linking"), l2cap: has("--l2cap") })
+        let (linking, l2cap, known) = (has("--linking"), has("--l2cap"), has("--known"));
+        Ok(Self { register, origin, options, linking, l2cap, known })
     }
 
     fn device(
@@ -66,6 +72,22 @@ impl Wanted {
             true => PxpQrCodeDevice::new_persistent(hint, store.clone(), transports)?,
             false => PxpQrCodeDevice::new_transient(hint, transports)?,
         })
+    }
+
+    async fn channel(
+        &self,
+        store: &Arc<EphemeralDeviceInfoStore>,
+    ) -> Result<HybridChannel, Box<dyn Error>> {
+        if self.known {
+            let phone = known_phone();
+            store.put_known_device(&"a phone".to_owned(), &phone).await;
+            let hint = ClientPayloadHint::GetAssertion;
+            let mut device = PxpKnownDevice::new(hint, &phone, store.clone()).await?;
+            return Ok(device.channel(ChannelSettings::default()).await?);
+        }
+        let mut device = self.device(store)?;
+        println!("{}", json!({ "qr": device.qr_code.to_string() }));
+        Ok(device.channel(ChannelSettings::default()).await?)
     }
 
     async fn ask(&self, channel: &mut HybridChannel) -> Outcome {
@@ -91,15 +113,25 @@ impl Wanted {
     }
 }
 
+/// A phone of Google's service; none of it is ever used but the place where it is called.
+fn known_phone() -> PxpKnownDeviceInfo {
+    PxpKnownDeviceInfo {
+        contact_id: vec![1; 20],
+        link_id: [2; 8],
+        link_secret: [3; 32],
+        public_key: [4; 65],
+        name: "a phone".to_owned(),
+        tunnel_domain: "cable.ua5v.com".to_owned(),
+    }
+}
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let wanted = Wanted::read()?;
     let store = Arc::new(EphemeralDeviceInfoStore::new());
-    let mut device = wanted.device(&store)?;
-    println!("{}", json!({ "qr": device.qr_code.to_string() }));
-    let mut channel = device.channel(ChannelSettings::default()).await?;
+    let mut channel = wanted.channel(&store).await?;
     let mut updates = channel.get_ux_update_receiver();
-    tokio::spawn(async move {
+    let told = tokio::spawn(async move {
         while let Ok(update) = updates.recv().await {
             if let HybridUxUpdate::PxpUpdate(update) = update {
                 println!("{}", json!({ "update": format!("{update:?}") }));
@@ -108,6 +140,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     });
     let outcome = wanted.ask(&mut channel).await;
     channel.close().await;
+    // What it says ends with it.
+    drop(channel);
+    told.await?;
     println!("{}", json!({ "linked": store.list_all().await.len() }));
     println!(
         "{}",

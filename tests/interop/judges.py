@@ -11,6 +11,7 @@ from fido2.attestation import PackedAttestation
 from fido2.server import Fido2Server
 from fido2.utils import websafe_decode
 from fido2.webauthn import (
+    PublicKeyCredentialParameters,
     PublicKeyCredentialRpEntity,
     PublicKeyCredentialUserEntity,
     RegistrationResponse,
@@ -20,6 +21,7 @@ from webauthn.helpers import structs
 RP_ID = "contoso.com"
 ORIGIN = "https://login.contoso.com"
 USER = b"user of the suite"
+RSA_ALONE = [PublicKeyCredentialParameters(type="public-key", alg=-257)]
 
 
 def prove_packed(attestation, client_data_hash):
@@ -43,7 +45,12 @@ class PythonFido2:
     """Yubico's python-fido2, Fido2Server."""
 
     def __init__(
-        self, origin=ORIGIN, attested=True, verification="required", discoverable="required"
+        self,
+        origin=ORIGIN,
+        attested=True,
+        verification="required",
+        discoverable="required",
+        algorithms=None,
     ):
         self.verification, self.discoverable = verification, discoverable
         rp = PublicKeyCredentialRpEntity(id=RP_ID, name="Contoso")
@@ -53,6 +60,8 @@ class PythonFido2:
             verify_attestation=prove_packed,
             verify_origin=lambda told: told == origin,
         )
+        if algorithms:
+            self.server.allowed_algorithms = algorithms
         self.passkeys = []
 
     def register(self, laptop, exclude=False, extensions=None):

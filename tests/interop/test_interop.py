@@ -117,6 +117,13 @@ class OurLaptop(Wire, Interop):
         judge = judges.PythonFido2(discoverable="discouraged", verification="preferred")
         judge.register(register)
         judge.sign_in(sign_in)
+        (self.world.folder / "token").unlink()
+        self.fails(judge.sign_in, sign_in, "INVALID_PARAMETER")
+
+    def test_hears_the_phone_of_webauthn_rs_through_bluez(self):
+        judge = judges.PythonFido2(discoverable="discouraged", verification="preferred")
+        self.world.use_bluez()
+        judge.register(self.laptop("register", self.world.their_phone))
 
 
 class TheirLaptop(Wire):
@@ -143,6 +150,17 @@ class TheirLaptop(Wire):
     def test_the_user_declines(self):
         laptop = self.laptop("register", self.world.decline)
         self.fails(judges.PythonFido2().register, laptop, "OperationDenied")
+
+    def test_the_phone_does_not_know_the_algorithm(self):
+        judge = judges.PythonFido2(algorithms=judges.RSA_ALONE)
+        laptop = self.laptop("register", self.world.refuse)
+        self.fails(judge.register, laptop, "UnsupportedAlgorithm")
+
+    def test_our_phone_advertises_through_bluez(self):
+        self.world.use_bluez()
+        judge = judges.PythonFido2(self.ORIGIN)
+        judge.register(self.laptop("register"))
+        judge.sign_in(self.laptop("sign-in"))
 
     def test_the_service_with_the_number_one(self):
         self.world.relay("127.0.0.2:443")

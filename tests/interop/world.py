@@ -158,7 +158,7 @@ class World(contextlib.ExitStack):
         pin = self.folder / "pin"
         pin.write_text("314159\n")
         pin.chmod(0o600)
-        self.radio = f"air:{self.folder / 'air'}"
+        self.radio, self.env = f"air:{self.folder / 'air'}", {}
         self.relay("127.0.0.1:443")
 
     @functools.cached_property
@@ -171,6 +171,11 @@ class World(contextlib.ExitStack):
         program = Program(*arguments, **more)
         self.callback(program.stop)
         return program
+
+    def use_bluez(self):
+        """Lets our programs, too, hear and send adverts through BlueZ from now on."""
+        self.env = {"DBUS_SYSTEM_BUS_ADDRESS": self.bus}
+        self.radio = "bluez"
 
     def relay(self, address):
         files = ["--tls-cert", self.folder / "cert.pem", "--tls-key", self.folder / "key.pem"]
@@ -188,7 +193,8 @@ class World(contextlib.ExitStack):
         words = [CABLED, "phone", "scan", code, "--radio", self.radio]
         words += ["--relay", relay, "--simulated-with-public"]
         words += ["--store", self.folder / "store", "--pin-file", self.folder / "pin", *more]
-        return self.start(words if terminal else [*words, "--auto-approve"], terminal=terminal)
+        words += [] if terminal else ["--auto-approve"]
+        return self.start(words, env=self.env, terminal=terminal)
 
     def answer(self, code, **more):
         """Our phone up to its end, which is good only if the laptop took leave of it."""
@@ -231,7 +237,7 @@ class World(contextlib.ExitStack):
 
         def laptop(options):
             (self.folder / "options.json").write_text(json.dumps(options))
-            program = self.start(words)
+            program = self.start(words, env=self.env)
             (phone or self.answer)(program.begins("FIDO:/"))
             answer = program.until(lambda line: line.startswith("{"))
             if program.end() != 0 or answer is None:

@@ -1,9 +1,12 @@
 """A front of a tunnel service that ends TLS, and writes down what a laptop sends and how."""
 
+import asyncio
 import contextlib
-import socket
 import ssl
 import threading
+
+# Only a hang lasts that long.
+PATIENCE = 60
 
 
 class Front:
@@ -11,67 +14,65 @@ class Front:
 
     `laptops` has, for each request for `/cable/connect`, a dict with the request's `path`, its
     `headers` with names in lower case, the `tls` version, and in `sent` and `received` the lengths of
-    the WebSocket messages, which are there when the connection has ended. With `redirect`, such
-    requests are sent to the inner service with status 302 instead.
+    the WebSocket messages, which are there after `close`. With `redirect`, such requests are sent to
+    the inner service with status 302 instead.
     """
 
     def __init__(self, folder, address, inner, redirect):
-        self.inner, self.redirect, self.laptops = inner, redirect, []
+        self.inner, self.redirect, self.laptops, self.visits = inner, redirect, [], set()
         self.server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         self.server.load_cert_chain(folder / "cert.pem", folder / "key.pem")
         self.client = ssl.create_default_context(cafile=folder / "cert.pem")
-        self.listener = socket.create_server((address, 443))
-        self.threads = [threading.Thread(target=self.accept)]
-        self.threads[0].start()
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self.loop.run_forever)
+        self.thread.start()
+        self.listener = self.wait(asyncio.start_server(self.serve, address, 443, ssl=self.server))
+
+    def wait(self, work):
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(PATIENCE)
 
     def close(self):
         """Takes no more connections and waits for the end of those that are there."""
-        with contextlib.suppress(OSError):
-            self.listener.shutdown(socket.SHUT_RDWR)
-        for thread in self.threads:
-            thread.join()
+        if self.loop.is_closed():
+            return
+        try:
+            self.wait(self.finish())
+        finally:
+            self.loop.call_soon_threadsafe(self.loop.stop)
+            self.thread.join()
+            self.loop.close()
+
+    async def finish(self):
         self.listener.close()
+        await asyncio.gather(*self.visits)
 
-    def accept(self):
-        while True:
-            try:
-                plain, _ = self.listener.accept()
-            except OSError:
-                return
-            self.threads.append(threading.Thread(target=self.serve, args=[plain]))
-            self.threads[-1].start()
-
-    def serve(self, plain):
-        with self.server.wrap_socket(plain, server_side=True) as outer:
-            head = read_head(outer)
-            laptop = describe(head) | {"tls": outer.version()}
+    async def serve(self, reader, writer):
+        self.visits.add(asyncio.current_task())
+        with contextlib.closing(writer):
+            head = await reader.readuntil(b"\r\n\r\n")
+            laptop = describe(head) | {"tls": writer.get_extra_info("ssl_object").version()}
             if laptop["path"].startswith("/cable/connect/"):
                 self.laptops.append(laptop)
                 if self.redirect:
                     target = f"wss://{self.inner}{laptop['path']}"
                     answer = f"HTTP/1.1 302 Found\r\nLocation: {target}\r\nContent-Length: 0\r\n\r\n"
-                    return outer.sendall(answer.encode())
-            plain = socket.create_connection((self.inner, 443))
-            with self.client.wrap_socket(plain, server_hostname=self.inner) as inner:
-                inner.sendall(head)
-                self.carry(outer, inner, laptop)
-
-    def carry(self, outer, inner, laptop):
-        back = bytearray()
-        answers = threading.Thread(target=pass_on, args=[inner, outer, back])
-        answers.start()
-        there = bytearray()
-        pass_on(outer, inner, there)
-        answers.join()
-        laptop["sent"] = message_lengths(bytes(there))
-        laptop["received"] = message_lengths(bytes(back).partition(b"\r\n\r\n")[2])
+                    return writer.write(answer.encode())
+            source, sink = await asyncio.open_connection(self.inner, 443, ssl=self.client)
+            sink.write(head)
+            there, back = await asyncio.gather(pass_on(reader, sink), pass_on(source, writer))
+            laptop["sent"] = message_lengths(there)
+            laptop["received"] = message_lengths(back.partition(b"\r\n\r\n")[2])
 
 
-def read_head(stream):
-    head = b""
-    while not head.endswith(b"\r\n\r\n"):
-        head += stream.recv(1)
-    return head
+async def pass_on(source, sink):
+    """Carries bytes until one of the two is gone, then closes the sink; gives what it carried."""
+    carried = b""
+    with contextlib.closing(sink), contextlib.suppress(OSError):
+        while data := await source.read(65536):
+            carried += data
+            sink.write(data)
+            await sink.drain()
+    return carried
 
 
 def describe(head):
@@ -79,17 +80,6 @@ def describe(head):
     pairs = (line.partition(":") for line in lines)
     headers = {name.lower(): value.strip() for name, _, value in pairs}
     return {"path": first.split(" ")[1], "headers": headers}
-
-
-def pass_on(source, sink, copy):
-    """Carries bytes until the source ends, then ends the sink."""
-    try:
-        while data := source.recv(65536):
-            copy += data
-            sink.sendall(data)
-        sink.shutdown(socket.SHUT_WR)
-    except OSError:
-        pass
 
 
 def message_lengths(stream):

@@ -6,6 +6,7 @@ services are this machine: laptops that know no other service reach our relay by
 
 import contextlib
 import datetime
+import fcntl
 import functools
 import ipaddress
 import json
@@ -13,9 +14,11 @@ import os
 import pathlib
 import pty
 import queue
+import select
 import socket
 import subprocess
 import tempfile
+import termios
 import threading
 
 from cryptography import x509
@@ -44,7 +47,9 @@ class Program:
 
     def __init__(self, arguments, env=None, stdin=None, terminal=False):
         self.terminal, self.name = None, arguments[0]
-        settings = {"env": {**os.environ, **(env or {})}, "text": True}
+        # Whoever runs the tests may have settings of their own.
+        own = {name: text for name, text in os.environ.items() if not name.startswith("CABLED_")}
+        settings = {"env": {**own, **(env or {})}, "text": True}
         if terminal:
             self.terminal, stdin = pty.openpty()
             settings |= {"start_new_session": True, "preexec_fn": lambda: take_terminal(stdin)}
@@ -94,6 +99,8 @@ class Program:
         """Waits for a text on the terminal."""
         screen = b""
         while text.encode() not in screen:
+            ready, _, _ = select.select([self.terminal], [], [], PATIENCE)
+            assert ready, f"{self.name} did not show {text!r}: {screen!r}"
             screen += os.read(self.terminal, 1024)
 
     def end(self):
@@ -116,9 +123,7 @@ class Program:
 
 
 def take_terminal(descriptor):
-    import fcntl
-    import termios
-
+    """Makes a terminal the one of this process, which has just begun a session."""
     fcntl.ioctl(descriptor, termios.TIOCSCTTY, 0)
 
 
@@ -188,11 +193,11 @@ class World(contextlib.ExitStack):
         self.callback(front.close)
         return front
 
-    def our_phone(self, code, *more, relay=f"wss://{SERVICE}", terminal=False):
+    def our_phone(self, code, relay=f"wss://{SERVICE}", terminal=False):
         """Our phone; without a terminal it says yes to everything."""
         words = [CABLED, "phone", "scan", code, "--radio", self.radio]
         words += ["--relay", relay, "--simulated-with-public"]
-        words += ["--store", self.folder / "store", "--pin-file", self.folder / "pin", *more]
+        words += ["--store", self.folder / "store", "--pin-file", self.folder / "pin"]
         words += [] if terminal else ["--auto-approve"]
         return self.start(words, env=self.env, terminal=terminal)
 

@@ -9,7 +9,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::timeout;
 
-use crate::ble::{Link, Listener as _, RadioListener};
+use crate::ble::{self, Link, Listener as _, RadioListener};
 use crate::channel::DataChannel as _;
 use crate::channel::l2cap::L2capChannel;
 use crate::channel::slot::Kept;
@@ -23,6 +23,34 @@ const MAX_SILENT: usize = 4;
 /// A connection, and the first message over it.
 pub(super) type Guest = (Box<L2capChannel<Link>>, Vec<u8>);
 
+/// Whether laptops can come in over Bluetooth.
+pub(super) enum Entrance {
+    /// This one does not want to.
+    NotAskedFor,
+    /// It cannot, because of the radio.
+    Failed(ble::Error),
+    Open(Door),
+}
+
+impl Entrance {
+    /// What to advertise.
+    pub(super) fn psm(&self) -> Option<Psm> {
+        match self {
+            Self::Open(door) => Some(door.listener.psm()),
+            Self::NotAskedFor | Self::Failed(_) => None,
+        }
+    }
+
+    /// The door, or why there is none although the laptop asked for one.
+    pub(super) fn open(self) -> (Option<Door>, Option<ble::Error>) {
+        match self {
+            Self::Open(door) => (Some(door), None),
+            Self::Failed(error) => (None, Some(error)),
+            Self::NotAskedFor => (None, None),
+        }
+    }
+}
+
 /// Takes connections until it is dropped.
 pub(super) struct Door {
     listener: RadioListener,
@@ -34,11 +62,6 @@ pub(super) struct Door {
 impl Door {
     pub(super) fn new(listener: RadioListener) -> Self {
         Self { listener, silent: FuturesUnordered::new(), broken: false }
-    }
-
-    /// Where it is.
-    pub(super) fn psm(&self) -> Psm {
-        self.listener.psm()
     }
 
     /// Waits for the next guest who says something. Cancel safe.

@@ -9,16 +9,16 @@ use rand_core::{CryptoRng, RngCore};
 use tokio::time::{Instant, sleep_until};
 
 use super::channels::{Channels, Heard};
-use super::door::Door;
+use super::door::Entrance;
 use super::engine::{Outcome, Reply, Transport};
 use super::phone::{Phone, Progress};
 use super::{Consent, Error, PasskeyStore, Timestamp};
-use crate::ble::{self, Advertisement as _, Advertiser, Outgoing, RadioAdvertisement};
-use crate::channel;
+use crate::ble::{Advertisement as _, Advertiser, Outgoing, RadioAdvertisement};
 use crate::hybrid::advert::ADVERT_LEN;
 use crate::hybrid::authenticator::{Event, Input, Output, Transaction, Tunnel};
 use crate::hybrid::qr::ChannelKind;
 use crate::hybrid::{self, Waiting};
+use crate::{ble, channel};
 
 pub(super) struct Driver<'a, S, C, K, R, P> {
     phone: &'a mut Phone<S, C>,
@@ -27,6 +27,8 @@ pub(super) struct Driver<'a, S, C, K, R, P> {
     rng: &'a mut R,
     progress: P,
     channels: Channels,
+    /// Why nobody can come over Bluetooth, though the laptop could.
+    no_door: Option<ble::Error>,
     /// Which of them spoke last.
     via: ChannelKind,
     advertisement: Option<RadioAdvertisement>,
@@ -61,11 +63,12 @@ where
     pub(super) fn new(
         phone: &'a mut Phone<S, C>,
         transaction: Transaction,
-        door: Option<Door>,
+        entrance: Entrance,
         clock: K,
         rng: &'a mut R,
         progress: P,
     ) -> Self {
+        let (door, no_door) = entrance.open();
         Self {
             phone,
             transaction,
@@ -73,6 +76,7 @@ where
             rng,
             progress,
             channels: Channels::new(door),
+            no_door,
             via: ChannelKind::Tunnel,
             advertisement: None,
             failure: None,
@@ -243,16 +247,15 @@ where
             return Error::Radio(why);
         }
         use hybrid::Error as E;
-        let service = || Box::new(self.phone.config.relay.clone());
-        let error = match (error, self.failure.take(), self.broken.take()) {
-            (E::ChannelFailed, Some(source), _) => Error::Tunnel { service: service(), source },
-            (E::TimedOut(Waiting::Channel), ..) => {
-                let source = Box::new(channel::Error::TimedOut);
-                Error::Tunnel { service: service(), source }
+        let no_tunnel = match error {
+            E::TimedOut(Waiting::Channel) => Some(Box::new(channel::Error::TimedOut)),
+            E::ChannelFailed | E::TimedOut(Waiting::Client) | E::PeerClosed(Waiting::Client) => {
+                self.failure.take()
             }
-            (E::TimedOut(Waiting::Client) | E::PeerClosed(Waiting::Client), Some(source), _) => {
-                Error::Neither { service: service(), source }
-            }
+            _ => None,
+        };
+        let error = match (error, no_tunnel, self.broken.take()) {
+            (error, Some(source), _) => self.no_tunnel(error, source),
             (E::PeerClosed(waiting), _, Some((via, source))) => {
                 Error::Broken { via, waiting, source }
             }
@@ -263,6 +266,19 @@ where
                 Error::Unconfirmed { credential, source: Box::new(error) }
             }
             _ => error,
+        }
+    }
+
+    /// The tunnel service cannot be used, and if Bluetooth could have done, nothing came of that.
+    fn no_tunnel(&mut self, error: hybrid::Error, source: Box<channel::Error>) -> Error {
+        let service = Box::new(self.phone.config.relay.clone());
+        let waited = matches!(
+            error,
+            hybrid::Error::TimedOut(Waiting::Client) | hybrid::Error::PeerClosed(Waiting::Client)
+        );
+        match self.no_door.take() {
+            None if !waited => Error::Tunnel { service, source },
+            bluetooth => Error::Neither { bluetooth, service, source },
         }
     }
 }

@@ -26,8 +26,10 @@ pub enum Error {
     #[error("cannot take a connection from the laptop")]
     Bluetooth(#[source] ble::Error),
     /// The tunnel service cannot be used, and nobody came over Bluetooth, which would have done.
-    #[error("the laptop did not connect over Bluetooth, and no tunnel can be opened at {service}")]
+    #[error("{}, and no tunnel can be opened at {service}", no_bluetooth(.bluetooth.as_ref()))]
     Neither {
+        /// Why nobody could come over Bluetooth; `None` if somebody could have.
+        bluetooth: Option<ble::Error>,
         /// Which tunnel service.
         service: Box<ServiceUrl>,
         /// Why it cannot be used.
@@ -64,4 +66,8 @@ pub enum Error {
     /// A simulated radio proves no nearness, so it is not combined with the public services.
     #[error("a simulated radio is not used with a public tunnel service")]
     SimulatedRadio,
+}
+
+fn no_bluetooth(why: Option<&ble::Error>) -> String {
+    why.map_or_else(|| "the laptop did not connect over Bluetooth".to_owned(), ToString::to_string)
 }

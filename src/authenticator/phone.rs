@@ -8,7 +8,7 @@ use std::time::Duration;
 use rand_core::{CryptoRng, RngCore};
 use tokio::time::Instant;
 
-use super::door::Door;
+use super::door::{Door, Entrance};
 use super::driver::Driver;
 use super::engine::{Engine, Outcome, Transport};
 use super::{Consent, Error, PasskeyStore, Timestamp};
@@ -113,31 +113,28 @@ impl<S: PasskeyStore + Send + Sync, C: Consent + Send + Sync> Phone<S, C> {
         rng: &mut (impl RngCore + CryptoRng + Send),
         progress: impl FnMut(Progress<'_>) + Send,
     ) -> Result<(), Error> {
-        let door = self.door(&contents).await?;
+        let entrance = self.entrance(&contents).await?;
         let offer = Offer {
             post_handshake: PostHandshake::ctap(self.engine.get_info(Transport::Hybrid)),
             ephemeral: PrivateKey::generate(rng),
             nonce: ConnectionNonce::random(rng),
-            l2cap: door.as_ref().map(Door::psm),
+            l2cap: entrance.psm(),
         };
         let now = Instant::now().into_std();
         let transaction = Transaction::qr(Scan { contents }, offer, self.config.deadlines, now);
-        let driver = Driver::new(self, transaction, door, clock, rng, progress);
+        let driver = Driver::new(self, transaction, entrance, clock, rng, progress);
         driver.run(cancel).await
     }
 
     /// Takes connections over Bluetooth if the laptop can make them. A radio that cannot is no
     /// obstacle as long as there is the tunnel.
-    async fn door(&self, contents: &QrContents) -> Result<Option<Door>, Error> {
+    async fn entrance(&self, contents: &QrContents) -> Result<Entrance, Error> {
         if !contents.offers(ChannelKind::L2cap) {
-            return Ok(None);
+            return Ok(Entrance::NotAskedFor);
         }
         match self.radio.listen().await {
-            Ok(listener) => Ok(Some(Door::new(listener))),
-            Err(error) if contents.offers(ChannelKind::Tunnel) => {
-                tracing::debug!(%error, "no connections over Bluetooth, the tunnel alone");
-                Ok(None)
-            }
+            Ok(listener) => Ok(Entrance::Open(Door::new(listener))),
+            Err(error) if contents.offers(ChannelKind::Tunnel) => Ok(Entrance::Failed(error)),
             Err(error) => Err(Error::Bluetooth(error)),
         }
     }

@@ -75,7 +75,7 @@ pub enum Error {
     TimedOut,
     /// The peer, or the relay for it, closed the channel. 1000 is a clean end, 1001 a vanished
     /// peer, 1008 a limit of the relay.
-    #[error("the channel was closed by the other side ({})", code_text(*.code))]
+    #[error("the channel was closed by the other side{}", code_text(*.code))]
     Closed {
         /// The close code, if one was sent.
         code: Option<u16>,
@@ -122,12 +122,12 @@ impl Error {
 
 fn code_text(code: Option<u16>) -> String {
     let meaning = match code {
-        None => return "without a code".to_owned(),
+        None => return String::new(),
         Some(1000) => ": goodbye",
         Some(1001) => ": the other device or the tunnel service is gone",
         Some(1008) => ": a limit of the tunnel service",
         Some(1009) => ": a message was too long for it",
         Some(_) => "",
     };
-    format!("code {}{meaning}", code.unwrap_or_default())
+    format!(" (code {}{meaning})", code.unwrap_or_default())
 }

@@ -62,7 +62,7 @@ pub(crate) fn authenticator(error: &authenticator::Error) -> Failure {
         E::Radio(why) => radio(why),
         E::Tunnel { source, .. } => tunnel(error, source, Side::Phone),
         E::Bluetooth(why) => nearby::no_door(error, why),
-        E::Neither { .. } => nearby::nobody_came(error),
+        E::Neither { bluetooth, .. } => nearby::nobody_came(error, bluetooth.is_none()),
         E::Broken { via: ChannelKind::L2cap, source, .. } => {
             nearby::broken(error, source, Side::Phone)
         }

@@ -17,7 +17,7 @@ use crate::hybrid::tunnel::{ServiceUrl, TunnelServiceId};
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "it is kept in a box, one to a transaction")]
 pub(super) enum Channel {
-    Tunnel(WebSocketChannel),
+    Tunnel(Box<WebSocketChannel>),
     L2cap(L2capChannel<Link>),
 }
 
@@ -72,7 +72,7 @@ pub(super) fn dial(radio: &Radio, config: &Config, target: Target) -> Result<Dia
             let (connector, service) = (config.connector.clone(), url.clone());
             let channel = Box::pin(async move {
                 let joined = connector.join_tunnel(&service, routing, tunnel).await;
-                let joined = joined.map(|channel| Box::new(Channel::Tunnel(channel)));
+                let joined = joined.map(|channel| Box::new(Channel::Tunnel(Box::new(channel))));
                 joined.map_err(|error| NotOpened::Tunnel(Box::new(error)))
             });
             Ok(Dialling { via: ChannelKind::Tunnel, service: Some(url), channel })

@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use cabled::authenticator::{self, State};
+use cabled::ble::memory::MemoryRadio;
 use cabled::ble::{
-    Advertiser as _, Linker as _, Listener as _, Outgoing, Radio, RadioAdvertisement,
-    RadioListener, Scan as _, Scanner as _,
+    self, Advertiser as _, Conditions, Linker as _, Listener as _, Outgoing, Radio,
+    RadioAdvertisement, RadioListener, Scan as _, Scanner as _,
 };
 use cabled::channel::DataChannel as _;
 use cabled::channel::l2cap::{Framing, L2capChannel};
 use cabled::client::{self, Progress, ProgressStream, TransactionHandle, Unreachable};
 use cabled::hybrid::advert::Psm;
-use cabled::hybrid::qr::{ChannelKind, Hint};
+use cabled::hybrid::qr::{ChannelKind, Hint, QrContents};
 use cabled::hybrid::tunnel::ServiceUrl;
 use cabled::hybrid::{self, Waiting};
 use serde_json::json;
@@ -21,7 +22,8 @@ use tokio::sync::oneshot;
 
 use crate::failures::{SHORT, answering, nobody};
 use crate::world::{
-    Answer, Scanning, Told, World, links, options_for, register, request_for, rng, sign_in, soon,
+    Answer, NOW, Scanning, Told, World, links, options_for, register, request_for, rng, sign_in,
+    soon,
 };
 
 const FRAMINGS: [Framing; 2] = [Framing::LengthPrefix, Framing::CrLf];
@@ -320,7 +322,7 @@ async fn when_nothing_works_both_halves_are_named() {
     assert_eq!(**service, world.laptop_url);
     assert!(error.to_string().contains("Bluetooth") && error.to_string().contains("tunnel"));
     let error = phone.ends().await.unwrap_err();
-    assert!(matches!(error, authenticator::Error::Neither { .. }), "{error:?}");
+    assert!(matches!(error, authenticator::Error::Neither { bluetooth: None, .. }), "{error:?}");
     assert!(error.to_string().contains("Bluetooth") && error.to_string().contains("tunnel"));
     world.leaves_nothing().await;
 }
@@ -339,4 +341,36 @@ async fn a_code_that_offers_no_tunnel_opens_none() {
     let error = phone.ends().await.unwrap_err();
     assert!(matches!(error, authenticator::Error::Protocol(hybrid::Error::Cancelled)), "{error:?}");
     world.leaves_nothing().await;
+}
+
+#[tokio::test]
+async fn a_radio_that_takes_no_connections_leaves_the_tunnel() {
+    let radio = MemoryRadio::new(Conditions::default()).unwrap();
+    let mut taken = Vec::new();
+    while let Ok(listener) = radio.listen().await {
+        taken.push(listener);
+    }
+    let radio = Radio::Memory(radio);
+    let offer = hybrid::client::QrOffer::new(&mut rng(6), Hint::GetAssertion, 0, false, true);
+    let mut world = offline(&[]).await;
+    let answer = async |world: &World, contents| {
+        let (mut phone, mut rng) = (world.phone_over(radio.clone()), rng(7));
+        let answered = phone.answer(contents, std::future::pending(), || NOW, &mut rng, |_| {});
+        soon("the phone's end", answered).await.unwrap_err()
+    };
+    let error = answer(&world, offer.contents.clone()).await;
+    let authenticator::Error::Neither { bluetooth: Some(why), .. } = &error else {
+        panic!("{error:?}");
+    };
+    assert!(matches!(why, ble::Error::NoFreePort) && error.to_string().contains("tunnel"));
+    // With a tunnel it is as if the laptop had not asked.
+    world.phone_url = world.relay.url.clone();
+    world.phone_deadlines.client = SHORT;
+    let error = answer(&world, offer.contents.clone()).await;
+    let expected = hybrid::Error::TimedOut(Waiting::Client);
+    assert!(matches!(error, authenticator::Error::Protocol(e) if e == expected), "{error:?}");
+    let contents = QrContents { channels: Some(vec![ChannelKind::L2cap]), ..offer.contents };
+    let error = answer(&world, contents).await;
+    assert!(matches!(error, authenticator::Error::Bluetooth(_)), "{error:?}");
+    world.leaves_nothing_running().await;
 }

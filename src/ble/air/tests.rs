@@ -230,7 +230,7 @@ async fn a_port_is_its_owners_alone() {
     let dir = TempDir::new().unwrap();
     let listener = radio(dir.path(), Conditions::default()).listen().await.unwrap();
     let name = format!("{:04x}.l2cap", listener.psm().0);
-    assert_eq!(names(dir.path()), [name.clone()]);
+    assert_eq!(names(dir.path()), std::slice::from_ref(&name));
     assert_eq!(fs::metadata(dir.path().join(name)).unwrap().mode() & 0o777, 0o600);
 }
 

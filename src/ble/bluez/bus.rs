@@ -284,3 +284,18 @@ fn copy(properties: &Properties) -> Result<Properties, zbus::Error> {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_six_bytes_in_hexadecimal() {
+        assert_eq!(address("00:AA:01:02:ff:7F"), Some([0, 0xaa, 1, 2, 0xff, 0x7f]));
+        for bad in
+            ["", "00:AA:01:02:FF", "00:AA:01:02:FF:7F:00", "00:AA:01:02:FF:GG", "00AA0102FF7F"]
+        {
+            assert_eq!(address(bad), None, "{bad}");
+        }
+    }
+}

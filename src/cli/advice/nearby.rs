@@ -37,10 +37,15 @@ pub(super) fn no_door(error: Cause<'_>, why: &ble::Error) -> Failure {
     Failure::because(Status::Radio, error, hint)
 }
 
-/// The phone has no tunnel, and nobody came over Bluetooth.
-pub(super) fn nobody_came(error: Cause<'_>) -> Failure {
-    let hint = "check that the laptop still shows the code and is near, or connect both devices to \
-                the internet";
+/// The phone has no tunnel, and nobody came over Bluetooth, or nobody could.
+pub(super) fn nobody_came(error: Cause<'_>, could: bool) -> Failure {
+    let hint = match could {
+        true => {
+            "check that the laptop still shows the code and is near, or connect both devices to the \
+             internet"
+        }
+        false => "check the internet connection: this machine cannot do with Bluetooth alone",
+    };
     Failure::because(Status::Network, error, hint)
 }
 

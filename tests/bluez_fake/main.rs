@@ -15,6 +15,7 @@
 
 mod cases {
     mod backends;
+    mod others;
     mod program;
     mod storm;
 }

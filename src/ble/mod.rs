@@ -123,7 +123,7 @@ pub struct Sighting {
     pub service: ServiceUuid,
     /// All of the service data, also what follows the first 20 bytes.
     pub service_data: Vec<u8>,
-    /// Signal strength in dBm, as last told; simulated radios have none.
+    /// Signal strength in dBm, where it was told with the advert; simulated radios have none.
     pub rssi: Option<i16>,
 }
 

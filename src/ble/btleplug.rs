@@ -3,7 +3,7 @@
 //! Works on all platforms of btleplug; tested against BlueZ. One discovery serves all scans of a
 //! radio and its clones, because BlueZ refuses a second one on the same connection; the last guard
 //! to go stops it. It is unfiltered and wants duplicates: BlueZ hides service data under UUIDs that
-//! it was asked to filter by, and btleplug reports service data from the second reception on.
+//! it was asked to filter by, and without duplicates repeats nothing.
 //! Depends on btleplug and tokio only.
 
 mod pump;
@@ -134,7 +134,8 @@ impl Discovery {
         if adapter.adapter_state().await.map_err(reason)? == CentralState::PoweredOff {
             return Err(Error::PoweredOff);
         }
-        let events = adapter.events().await.map_err(reason)?;
+        let mut events = adapter.events().await.map_err(reason)?;
+        pump::pass_over_known(&mut events);
         let heard = broadcast::channel(QUEUE).0;
         let pump = tokio::spawn(pump::run(adapter.clone(), events, heard.clone()));
         // From here on a failure, also a passed deadline, drops the discovery: that ends the pump.

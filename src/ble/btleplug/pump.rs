@@ -6,9 +6,11 @@
 use std::collections::HashMap;
 use std::pin::Pin;
 
-use btleplug::api::{self, Central as _, CentralEvent, CentralState, Peripheral as _};
+use btleplug::api::{
+    self, Central as _, CentralEvent, CentralState, Peripheral as _, PeripheralProperties,
+};
 use btleplug::platform::{Adapter, PeripheralId};
-use futures_util::{Stream, StreamExt as _};
+use futures_util::{FutureExt as _, Stream, StreamExt as _};
 use tokio::sync::broadcast;
 
 use crate::ble::{Address, AddressType, ServiceUuid, Sighting};
@@ -29,35 +31,49 @@ pub(super) enum Heard {
     PoweredOff,
 }
 
-pub(super) async fn run(
-    adapter: Adapter,
-    mut events: Pin<Box<dyn Stream<Item = CentralEvent> + Send>>,
-    heard: broadcast::Sender<Heard>,
-) {
+/// What btleplug tells of an adapter.
+pub(super) type Events = Pin<Box<dyn Stream<Item = CentralEvent> + Send>>;
+
+pub(super) async fn run(adapter: Adapter, mut events: Events, heard: broadcast::Sender<Heard>) {
     let mut senders = Senders { adapter, known: HashMap::new() };
     while let Some(event) = events.next().await {
-        match event {
+        let (id, adverts) = match event {
             CentralEvent::ServiceDataAdvertisement { id, service_data } => {
-                let ours = service_data.into_iter().filter_map(|(uuid, data)| {
-                    let service = service(uuid.as_u128())?;
-                    (data.len() >= MIN_SERVICE_DATA).then_some((service, data))
-                });
-                for (service, service_data) in ours {
-                    if let Some(sender) = senders.find(&id).await {
-                        let Sender { address, rssi } = sender;
-                        let sighting = Sighting { address, service, service_data, rssi };
-                        // Nobody listening is fine.
-                        let _ = heard.send(Heard::Sighting(sighting));
-                    }
-                }
+                let all = service_data.into_iter().map(|(uuid, data)| (uuid.as_u128(), data));
+                (id, ours(all))
             }
-            CentralEvent::RssiUpdate { id, rssi } => senders.update(&id, rssi),
+            CentralEvent::DeviceDiscovered(id) => {
+                let adverts = senders.meet(&id).await;
+                (id, adverts)
+            }
+            CentralEvent::RssiUpdate { id, rssi } => {
+                senders.update(&id, rssi);
+                continue;
+            }
             CentralEvent::StateUpdate(CentralState::PoweredOff) => break,
-            _ => {}
+            _ => continue,
+        };
+        for (service, service_data) in adverts {
+            if let Some(Sender { address, rssi }) = senders.find(&id).await {
+                let sighting = Sighting { address, service, service_data, rssi };
+                // Nobody listening is fine.
+                let _ = heard.send(Heard::Sighting(sighting));
+            }
         }
     }
     // The stream of a lost radio ends too.
     let _ = heard.send(Heard::PoweredOff);
+}
+
+/// Passes over what the system remembers of devices that it met before the scan: btleplug tells of
+/// them first of all, and their service data may be long out of date.
+pub(super) fn pass_over_known(events: &mut Events) {
+    while let Some(Some(_)) = events.next().now_or_never() {}
+}
+
+fn ours(all: impl Iterator<Item = (u128, Vec<u8>)>) -> Vec<(ServiceUuid, Vec<u8>)> {
+    let long = all.filter(|(_, data)| data.len() >= MIN_SERVICE_DATA);
+    long.filter_map(|(uuid, data)| Some((service(uuid)?, data))).collect()
 }
 
 fn service(uuid: u128) -> Option<ServiceUuid> {
@@ -83,8 +99,27 @@ impl Senders {
         if let Some(sender) = self.known.get(id) {
             return Some(*sender);
         }
-        let peripheral = self.adapter.peripheral(id).await.ok()?;
-        let properties = peripheral.properties().await.ok()??;
+        let properties = self.ask(id).await?;
+        Some(self.remember(id, &properties))
+    }
+
+    /// Gives what a newcomer sends. btleplug has an event for service data from the second reception
+    /// on; what came with the first lies in the properties.
+    async fn meet(&mut self, id: &PeripheralId) -> Vec<(ServiceUuid, Vec<u8>)> {
+        let Some(mut properties) = self.ask(id).await else { return Vec::new() };
+        let all = properties.service_data.drain().map(|(uuid, data)| (uuid.as_u128(), data));
+        let adverts = ours(all);
+        if !adverts.is_empty() {
+            self.remember(id, &properties);
+        }
+        adverts
+    }
+
+    async fn ask(&self, id: &PeripheralId) -> Option<PeripheralProperties> {
+        self.adapter.peripheral(id).await.ok()?.properties().await.ok()?
+    }
+
+    fn remember(&mut self, id: &PeripheralId, properties: &PeripheralProperties) -> Sender {
         let kind = match properties.address_type {
             Some(api::AddressType::Public) => AddressType::Public,
             // Phones are random, and where the system keeps addresses to itself nothing is public.
@@ -96,7 +131,7 @@ impl Senders {
             self.known.clear();
         }
         self.known.insert(id.clone(), sender);
-        Some(sender)
+        sender
     }
 
     fn update(&mut self, id: &PeripheralId, rssi: i16) {

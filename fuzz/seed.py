@@ -149,6 +149,14 @@ def seeds():
                          b"HTTP/1.1 302 Found\r\nLocation: wss://b.example/c\r\n\r\n",
                          b"HTTP/1.0 410 Gone\r\nContent-Length: 0\r\n\r\n"]
 
+    point = b"\x04" + bytes(80)
+    for piece in (1, 7, 255):
+        for how, frame in ((1, lambda m: len(m).to_bytes(4, "big") + m), (2, lambda m: m + b"\r\n")):
+            line = b"".join(frame(m) for m in (point, b"", b"answer", bytes(300)))
+            yield "l2cap_framing", [bytes([mode, piece]) + line[:cut]
+                                    for mode in (0, how) for cut in (len(line), 3, 84, 90)]
+    yield "l2cap_framing", [b"\1\1\0\x10\0\1", b"\1\1\0\x10\0\0ab", b"\2\1\r\r\n\n", b"\0\1\xff"]
+
     attested = b"\x45" + bytes(4) + bytes(16) + b"\0\x03\1\2\3"
     attested += cbor({1: 2, 3: -7, -1: 1, -2: bytes(32), -3: bytes(32)})
     outputs = cbor({"prf": {"results": {"first": bytes(32)}, "enabled": True},

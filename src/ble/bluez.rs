@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use zbus::zvariant::OwnedObjectPath;
 
-use super::{Advertisement, Advertiser, Error, Outgoing};
+use super::{Address, Advertisement, Advertiser, Error, Outgoing};
 use bus::{Answer, Bus};
 use ladder::Properties;
 
@@ -50,6 +50,17 @@ impl BluezAdvertiser {
     pub fn new(adapter: Option<String>) -> Self {
         let (bus, leaving) = Default::default();
         Self { shared: Arc::new(Shared { adapter, bus, leaving }) }
+    }
+
+    /// Asks which address the adapter has, for connections.
+    pub(super) async fn address(&self) -> Result<Address, Error> {
+        let bus = self.shared.bus().await?;
+        let found = in_time(bus.address(self.shared.adapter.as_deref())).await;
+        if found.is_err() {
+            // The connection may be what is wrong.
+            *self.shared.bus.lock().await = None;
+        }
+        found
     }
 }
 

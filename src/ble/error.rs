@@ -92,6 +92,18 @@ pub enum Error {
     /// This system has no way to send adverts.
     #[error("adverts can be sent on Linux only")]
     CannotSend,
+    /// This system has no connections over Bluetooth.
+    #[error("connections over Bluetooth are possible on Linux only")]
+    CannotLink,
+    /// All ports for connections are taken.
+    #[error("no port for a connection over Bluetooth is free")]
+    NoFreePort,
+    /// The system refuses to make or take connections over Bluetooth.
+    #[error("no connection can be made over Bluetooth")]
+    Link(#[source] io::Error),
+    /// The other device did not take the connection.
+    #[error("the other device did not take a connection over Bluetooth")]
+    Unreachable(#[source] io::Error),
     /// The adapter cannot send adverts.
     #[error("this Bluetooth adapter cannot send adverts")]
     ReceivesOnly,

@@ -1,12 +1,13 @@
 //! What to do about each error: from the library's typed errors to a [`Failure`] with a hint.
 
+mod nearby;
 mod tunnel;
 
 use super::failure::{Failure, Status};
 use super::image::ImageError;
 use crate::client::webauthn;
 use crate::ctap;
-use crate::hybrid::qr;
+use crate::hybrid::qr::{self, ChannelKind};
 use crate::{authenticator, ble, client, hybrid};
 
 use self::tunnel::{Side, broken, tunnel};
@@ -25,7 +26,7 @@ pub(crate) fn radio(error: &ble::Error) -> Failure {
         #[cfg(feature = "bluetooth")]
         E::NoFreeSlot { .. } => "end another program that advertises over Bluetooth",
         #[cfg(feature = "bluetooth")]
-        E::Refused { .. } | E::ReceivesOnly => "try another Bluetooth adapter: bluez:hci1",
+        E::Refused { .. } | E::ReceivesOnly => "try another Bluetooth adapter: --adapter hci1",
         E::TooLong { .. } => "leave out the L2CAP offer, which makes the advert longer",
         _ => "check the Bluetooth service with: systemctl status bluetooth",
     };
@@ -38,6 +39,11 @@ pub(crate) fn client(error: &client::Error) -> Failure {
     match error {
         E::Radio(why) => radio(why),
         E::Tunnel { source, .. } => tunnel(error, source, Side::Laptop),
+        E::Bluetooth(why) => nearby::unreachable(error, why, false),
+        E::Neither { bluetooth, .. } => nearby::unreachable(error, bluetooth, true),
+        E::Broken { via: ChannelKind::L2cap, source, .. } => {
+            nearby::broken(error, source, Side::Laptop)
+        }
         E::Broken { source, .. } => broken(error, source, Side::Laptop),
         E::Protocol(why) => laptop_protocol(why),
         E::SimulatedRadio => simulated(error),
@@ -51,6 +57,11 @@ pub(crate) fn authenticator(error: &authenticator::Error) -> Failure {
     match error {
         E::Radio(why) => radio(why),
         E::Tunnel { source, .. } => tunnel(error, source, Side::Phone),
+        E::Bluetooth(why) => nearby::no_door(error, why),
+        E::Neither { bluetooth, .. } => nearby::nobody_came(error, bluetooth.is_none()),
+        E::Broken { via: ChannelKind::L2cap, source, .. } => {
+            nearby::broken(error, source, Side::Phone)
+        }
         E::Broken { source, .. } => broken(error, source, Side::Phone),
         E::Unconfirmed { source, .. } => {
             let hint = "look at: cabled phone passkeys list; if the site does not offer the new \
@@ -126,6 +137,7 @@ fn phone_protocol(error: &hybrid::Error) -> Failure {
             (Status::NotHeard, "the laptop gave up; show and scan a new code there")
         }
         E::ChannelFailed => (Status::Network, "check the internet connection"),
+        E::NoCommonChannel => (Status::Radio, "let the laptop offer the tunnel too"),
         E::Handshake(_) | E::Frame(_) | E::OutOfTurn => {
             (Status::Protocol, "scan the code again, once; if it stays, somebody may be in between")
         }

@@ -32,6 +32,9 @@ pub(crate) struct Link {
     /// Bluetooth, or a simulated radio between processes on this machine: air:DIR
     #[arg(long, value_name = "RADIO", default_value = "bluez", env = "CABLED_RADIO")]
     radio: RadioSpec,
+    /// Use this Bluetooth adapter, such as hci1, and not the first one
+    #[arg(long, value_name = "NAME")]
+    adapter: Option<String>,
     /// Use this tunnel service, such as ws://127.0.0.1:4433, in place of the public ones
     #[arg(long, value_name = "URL", env = "CABLED_RELAY")]
     relay: Option<ServiceUrl>,
@@ -46,7 +49,28 @@ pub(crate) struct Link {
 impl Link {
     /// The radio. Call it inside of the runtime.
     pub(crate) fn radio(&self) -> Result<Radio, Failure> {
-        Radio::open(&self.radio).map_err(|error| advice::radio(&error))
+        Radio::open(&self.spec()?).map_err(|error| advice::radio(&error))
+    }
+
+    /// `--adapter hci1` is another way to say `--radio bluez:hci1`.
+    fn spec(&self) -> Result<RadioSpec, Failure> {
+        let Some(adapter) = &self.adapter else { return Ok(self.radio.clone()) };
+        let wrong = |error: &str, hint| Err(Failure::new(Status::Usage, error, hint));
+        match &self.radio {
+            RadioSpec::Bluez { adapter: named } if named.as_ref().is_none_or(|n| n == adapter) => {
+                format!("bluez:{adapter}").parse().or_else(|_| {
+                    let error = format!("{adapter:?} is no Bluetooth adapter");
+                    wrong(&error, "write hci0, hci1 and so on; see: bluetoothctl list")
+                })
+            }
+            RadioSpec::Bluez { .. } => {
+                wrong("--radio and --adapter name two Bluetooth adapters", "name one of them")
+            }
+            _ => wrong(
+                "a simulated radio has no Bluetooth adapter",
+                "leave out --adapter, or use --radio bluez",
+            ),
+        }
     }
 
     /// The tunnel service to use whatever an advert says.

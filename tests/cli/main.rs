@@ -9,6 +9,7 @@
 
 mod alone;
 mod interrupted;
+mod offline;
 mod program;
 mod three;
 #[path = "../air/world.rs"]

@@ -13,7 +13,7 @@ use zbus::{Connection, MessageStream};
 
 use super::capabilities::Capabilities;
 use super::ladder::Properties;
-use crate::ble::Error;
+use crate::ble::{Address, AddressType, Error};
 
 const BLUEZ: &str = "org.bluez";
 const MANAGER: &str = "org.bluez.LEAdvertisingManager1";
@@ -23,7 +23,8 @@ const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 /// Where our adverts lie; a number follows.
 const FOLDER: &str = "/org/cabled/advert";
 
-type Objects = HashMap<OwnedObjectPath, HashMap<String, HashMap<String, OwnedValue>>>;
+type Interfaces = HashMap<String, HashMap<String, OwnedValue>>;
+type Objects = HashMap<OwnedObjectPath, Interfaces>;
 type Offers = Arc<Mutex<HashMap<String, Properties>>>;
 
 /// A connection to the system's bus on which BlueZ can read our adverts.
@@ -54,6 +55,25 @@ impl Bus {
 
     /// Finds the adapter to send with.
     pub(super) async fn adapter(&self, wanted: Option<&str>) -> Result<OwnedObjectPath, Error> {
+        let (path, interfaces) = self.chosen(wanted).await?;
+        if interfaces.contains_key(MANAGER) { Ok(path) } else { Err(Error::ReceivesOnly) }
+    }
+
+    /// Finds the address of the adapter.
+    pub(super) async fn address(&self, wanted: Option<&str>) -> Result<Address, Error> {
+        let (_, interfaces) = self.chosen(wanted).await?;
+        let adapter = interfaces.get(ADAPTER);
+        let text =
+            |name| adapter.and_then(|all| all.get(name)).and_then(|value| value.try_into().ok());
+        let bytes = text("Address").and_then(address).ok_or(Error::NoAdapter)?;
+        // Old versions of BlueZ do not tell, and know public ones only.
+        let random = text("AddressType") == Some("random");
+        let kind = if random { AddressType::Random } else { AddressType::Public };
+        Ok(Address { bytes, kind })
+    }
+
+    /// The adapter that was asked for, or the first one, and what it can.
+    async fn chosen(&self, wanted: Option<&str>) -> Result<(OwnedObjectPath, Interfaces), Error> {
         let reply = self.call("/", "org.freedesktop.DBus.ObjectManager", "GetManagedObjects", &());
         let objects: Objects =
             reply.await.and_then(|all| all.body().deserialize()).map_err(reason)?;
@@ -68,7 +88,7 @@ impl Bus {
         if powered.is_some_and(|powered| bool::try_from(powered) == Ok(false)) {
             return Err(Error::PoweredOff);
         }
-        if interfaces.contains_key(MANAGER) { Ok(path) } else { Err(Error::ReceivesOnly) }
+        Ok((path, interfaces))
     }
 
     /// Makes an advert readable and gives its number.
@@ -143,6 +163,13 @@ impl Drop for Bus {
     fn drop(&mut self) {
         self.server.abort();
     }
+}
+
+/// Reads six bytes in hexadecimal between colons.
+fn address(text: &str) -> Option<[u8; 6]> {
+    let bytes: Option<Vec<u8>> =
+        text.split(':').map(|byte| u8::from_str_radix(byte, 16).ok()).collect();
+    bytes?.try_into().ok()
 }
 
 fn path(number: u64) -> String {
@@ -223,4 +250,19 @@ fn is_denial(cause: &std::io::Error) -> bool {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_six_bytes_in_hexadecimal() {
+        assert_eq!(address("00:AA:01:02:ff:7F"), Some([0, 0xaa, 1, 2, 0xff, 0x7f]));
+        for bad in
+            ["", "00:AA:01:02:FF", "00:AA:01:02:FF:7F:00", "00:AA:01:02:FF:GG", "00AA0102FF7F"]
+        {
+            assert_eq!(address(bad), None, "{bad}");
+        }
+    }
 }

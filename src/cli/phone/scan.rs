@@ -99,8 +99,8 @@ impl Scan {
             young_enough(&contents, now)?;
         }
         remarks(&contents, now).iter().for_each(|remark| reporter.note(remark));
-        if !contents.offers(ChannelKind::Tunnel) {
-            return Err(no_tunnel());
+        if !contents.offers(ChannelKind::Tunnel) && !contents.offers(ChannelKind::L2cap) {
+            return Err(no_channel());
         }
         let terminal = Terminal::open();
         self.somebody_decides(terminal.is_some(), vault.pin_file.is_some())?;
@@ -183,8 +183,8 @@ impl Scan {
     }
 }
 
-fn no_tunnel() -> Failure {
-    let error = "the laptop takes an answer over Bluetooth alone, which is not supported yet";
+fn no_channel() -> Failure {
+    let error = "the laptop offers no way to answer that this phone knows";
     Failure::new(Status::Usage, error, "let the laptop offer a tunnel too")
 }
 

@@ -25,6 +25,9 @@ ADDRESSES = """wss://cable.ua5v.com ws://127.0.0.1:8080 wss://[::1]:443/prefix/ 
 https://cable.auth.com/cable/connect/090A0B/%s http://localhost/x?y=1 //other.example/cable /cable
 ws://[2001:db8::1] wss://user@host/ wss://host:0 wss://host/a?b wss://host/a#b""".split()
 
+PROXIES = ["http://user:p%40ss@proxy.example:3128", "https://[2001:db8::1]:8080/", "proxy.example",
+           "localhost,.corp.example,*.b.example:8443 10.0.0.0/8 [2001:db8::1]:80,2001:db8::/32", "*"]
+
 CREATION = {
     "rp": {"id": "contoso.com", "name": "Contoso"},
     "user": {"id": "dXNlcg", "name": "zoe@contoso.com", "displayName": "Zoë"},
@@ -128,6 +131,7 @@ def seeds():
     paths = [text for text in strings(every) if text.startswith("/cable/")]
     paths += [address % TUNNEL if "%" in address else address for address in ADDRESSES]
     paths += ["090a0b", oracle["contact"]["client_payload_header"], f"/cable/new/{TUNNEL}?a=b"]
+    paths += PROXIES
     yield "tunnel_grammar", [text.encode() for text in paths]
 
     messages = list(unhex(strings(ctap)))
@@ -147,7 +151,9 @@ def seeds():
     switch = b"HTTP/1.1 101 Switching Protocols\r\n" + UPGRADE + ACCEPT + PROTOCOL
     yield "relay_head", [switch + b"\r\n", switch + b"X-caBLE-Routing-ID: 090A0B\r\n\r\n\x82\0",
                          b"HTTP/1.1 302 Found\r\nLocation: wss://b.example/c\r\n\r\n",
-                         b"HTTP/1.0 410 Gone\r\nContent-Length: 0\r\n\r\n"]
+                         b"HTTP/1.0 410 Gone\r\nContent-Length: 0\r\n\r\n",
+                         b"HTTP/1.0 200 Connection established\r\n\r\n",
+                         b"HTTP/1.1 407 X\r\nProxy-Authenticate: Basic realm=x\r\n\r\nno"]
 
     point = b"\x04" + bytes(80)
     for piece in (1, 7, 255):

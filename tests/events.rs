@@ -61,6 +61,17 @@ fn the_demo_keeps_to_the_schema() {
 }
 
 #[test]
+fn the_doctor_keeps_to_the_schema() {
+    let schema = schema();
+    let output = run(&["doctor", "--offline", "--proxy", "none", "--ca", "/nonexistent"]);
+    assert!(!output.status.success(), "the certificates are missing");
+    let names = events(&schema, &output.stdout);
+    assert_eq!(names.last().map(String::as_str), Some("summary"));
+    assert!(names.len() > 5 && names[..names.len() - 1].iter().all(|name| name == "finding"));
+    assert_eq!(events(&schema, &output.stderr), ["checking", "failed"]);
+}
+
+#[test]
 fn failures_keep_to_the_schema() {
     let schema = schema();
     let air = ["--radio", "air:/proc/no/air"];

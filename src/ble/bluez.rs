@@ -7,7 +7,9 @@
 
 mod bus;
 mod capabilities;
+mod ear;
 mod ladder;
+mod survey;
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,6 +25,8 @@ use bus::{Answer, Bus};
 use ladder::Properties;
 
 pub use capabilities::Capabilities;
+pub(super) use ear::Ear;
+pub use survey::{Adapter, SurveyError, survey};
 
 /// For each single answer of the Bluetooth service.
 const DEADLINE: Duration = Duration::from_secs(10);

@@ -67,6 +67,12 @@ pub enum Error {
     /// The radio was used outside of a tokio runtime.
     #[error("the radio needs a tokio runtime")]
     NoRuntime(#[source] tokio::runtime::TryCurrentError),
+    /// The adapter was there, and was pulled out.
+    #[error("the Bluetooth adapter was removed")]
+    AdapterGone,
+    /// The Bluetooth service was there, and ended or was restarted: what was on is off.
+    #[error("the Bluetooth service ended or was restarted")]
+    ServiceGone,
     /// There is nobody to ask for Bluetooth: no D-Bus, or no bluetoothd.
     #[error("the Bluetooth service cannot be reached")]
     NoService(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -110,6 +116,33 @@ pub enum Error {
     /// The backend failed in a way of its own.
     #[error("the Bluetooth backend failed")]
     Backend(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Why a discovery that ran is over.
+#[cfg(feature = "bluetooth")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lost {
+    /// The adapter was switched off.
+    Power,
+    /// The adapter was removed.
+    #[cfg(target_os = "linux")]
+    Adapter,
+    /// BlueZ ended, perhaps to start anew, or the bus ended.
+    #[cfg(target_os = "linux")]
+    Service,
+}
+
+#[cfg(feature = "bluetooth")]
+impl From<Lost> for Error {
+    fn from(lost: Lost) -> Self {
+        match lost {
+            Lost::Power => Self::PoweredOff,
+            #[cfg(target_os = "linux")]
+            Lost::Adapter => Self::AdapterGone,
+            #[cfg(target_os = "linux")]
+            Lost::Service => Self::ServiceGone,
+        }
+    }
 }
 
 #[cfg(all(feature = "bluetooth", target_os = "linux"))]

@@ -1,10 +1,10 @@
 //! What can go wrong with a channel, apart enough to tell a user which part to look at.
 //!
-//! Depends on the TLS errors beside it.
+//! Depends on the errors of TLS and proxies beside it.
 
 use std::io;
 
-use super::{MAX_MESSAGE_LEN, tls};
+use super::{MAX_MESSAGE_LEN, proxy, tls};
 
 /// Why a channel could not be opened, or what ended it.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +33,14 @@ pub enum Error {
         service: String,
         /// Which of them.
         source: tls::Error,
+    },
+    /// The proxy on the way to the service cannot be reached, or refused.
+    #[error("cannot get through the proxy {proxy}")]
+    Proxy {
+        /// The proxy, without user and password.
+        proxy: String,
+        /// Which of them.
+        source: proxy::Fault,
     },
     /// The trusted certificates could not be loaded.
     #[error("cannot load the trusted certificates")]

@@ -8,6 +8,7 @@ mod error;
 pub mod conformance;
 pub mod l2cap;
 pub mod memory;
+pub mod proxy;
 #[cfg(any(feature = "client", feature = "authenticator"))]
 pub(crate) mod slot;
 pub mod tls;

@@ -8,7 +8,9 @@ use super::image::ImageError;
 use crate::client::webauthn;
 use crate::ctap;
 use crate::hybrid::qr::{self, ChannelKind};
-use crate::{authenticator, ble, client, hybrid};
+#[cfg(target_os = "linux")]
+use crate::testbed;
+use crate::{authenticator, ble, channel, client, hybrid};
 
 use self::tunnel::{Side, broken, tunnel};
 
@@ -18,6 +20,8 @@ pub(crate) fn radio(error: &ble::Error) -> Failure {
     let hint = match error {
         E::NoAdapter => "plug in or enable a Bluetooth adapter; both devices need Bluetooth",
         E::PoweredOff => "switch Bluetooth on, for example with: bluetoothctl power on",
+        E::AdapterGone => "plug the adapter in again, or name another one: bluez:hci1",
+        E::ServiceGone => "run the command again; if it stays: systemctl status bluetooth",
         E::PermissionDenied => "ask for the right to use Bluetooth, often the group \"bluetooth\"",
         E::SimulatedOnly => "use --radio air:DIR with the same DIR on both sides",
         E::UnsafeFolder { .. } => "choose a folder of your own that nobody else may write to",
@@ -28,7 +32,7 @@ pub(crate) fn radio(error: &ble::Error) -> Failure {
         #[cfg(feature = "bluetooth")]
         E::Refused { .. } | E::ReceivesOnly => "try another Bluetooth adapter: --adapter hci1",
         E::TooLong { .. } => "leave out the L2CAP offer, which makes the advert longer",
-        _ => "check the Bluetooth service with: systemctl status bluetooth",
+        _ => "find out what is wrong with: cabled doctor",
     };
     Failure::because(Status::Radio, error, hint)
 }
@@ -72,6 +76,11 @@ pub(crate) fn authenticator(error: &authenticator::Error) -> Failure {
         E::Store(why) => store(why),
         E::SimulatedRadio => simulated(error),
     }
+}
+
+/// What to do about a tunnel service that did not serve a look at it.
+pub(crate) fn service(error: &channel::Error) -> String {
+    tunnel(error, error, Side::Phone).hint
 }
 
 fn simulated(error: &dyn std::error::Error) -> Failure {
@@ -209,6 +218,22 @@ fn refused(status: ctap::Status) -> &'static str {
         ctap::Status::OPERATION_DENIED => "approve the request on the phone if you started it",
         _ => "look at the phone, then run the command again",
     }
+}
+
+/// The test tools.
+#[cfg(target_os = "linux")]
+pub(crate) fn testbed(error: &testbed::Error) -> Failure {
+    use testbed::Error as E;
+    let (status, hint) = match error {
+        E::NoDaemon => (Status::Failure, "install it; on Debian: apt install dbus"),
+        E::BadAdapter(_) => (Status::Usage, "name the adapters as Linux does: --adapter hci0"),
+        E::Folder(_) => (Status::Storage, "name a folder that you may write to in TMPDIR"),
+        _ => (
+            Status::Failure,
+            "run it again; if it stays, try: dbus-daemon --session --print-address",
+        ),
+    };
+    Failure::because(status, error, hint)
 }
 
 /// A text that should have been a QR's.

@@ -112,7 +112,7 @@ impl Ceremony {
     }
 
     fn client(&self, timeout: Duration) -> Result<Client, Failure> {
-        let mut config = Config::new(self.link.connector());
+        let mut config = Config::new(self.link.connector()?);
         config.relay = self.link.relay().cloned();
         config.l2cap = self.offline.then_some(self.l2cap_framing);
         config.simulated_with_public = self.link.simulated_with_public;

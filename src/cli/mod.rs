@@ -7,16 +7,21 @@ mod advice;
 mod args;
 mod ceremony;
 mod demo;
+#[cfg(target_os = "linux")]
+mod doctor;
 mod failure;
 pub mod image;
 mod inspect;
 mod laptop;
 mod phone;
+mod proxies;
 pub mod qr;
 mod relay;
 pub mod relying_party;
 mod system;
 mod terminal;
+#[cfg(target_os = "linux")]
+mod testbed;
 mod ui;
 mod usage;
 
@@ -54,6 +59,10 @@ enum Command {
     Phone(phone::Phone),
     Relay(relay::Relay),
     Inspect(inspect::Inspect),
+    #[cfg(target_os = "linux")]
+    Doctor(doctor::Doctor),
+    #[cfg(target_os = "linux")]
+    Testbed(testbed::Testbed),
 }
 
 impl Command {
@@ -65,6 +74,10 @@ impl Command {
             Self::SignIn(command) => command.run(ui).await,
             Self::Phone(command) => command.run(ui).await,
             Self::Inspect(command) => command.run(ui),
+            #[cfg(target_os = "linux")]
+            Self::Doctor(command) => command.run(ui).await,
+            #[cfg(target_os = "linux")]
+            Self::Testbed(command) => command.run(ui).await,
         }
     }
 }

@@ -13,6 +13,7 @@ use cabled::authenticator::{
 use cabled::ble::air::AirRadio;
 use cabled::ble::{Conditions, Radio};
 use cabled::channel::l2cap::Framing;
+use cabled::channel::proxy::Proxies;
 use cabled::channel::tls::Trust;
 use cabled::channel::websocket::Connector;
 use cabled::cli::relying_party::RelyingParty;
@@ -177,6 +178,7 @@ pub(crate) struct World {
     pub(crate) user: Arc<User>,
     pub(crate) engine: authenticator::Config,
     pub(crate) trust: Trust,
+    pub(crate) proxies: Proxies,
     /// What the two sides are told to use; the relay itself unless a test puts something between.
     pub(crate) laptop_url: ServiceUrl,
     pub(crate) phone_url: ServiceUrl,
@@ -210,6 +212,7 @@ impl World {
             user: User::will(script),
             engine: authenticator::Config::default(),
             trust: Trust::System,
+            proxies: Proxies::default(),
             laptop_deadlines: Default::default(),
             phone_deadlines: Default::default(),
             service: TunnelServiceId::GOOGLE,
@@ -224,8 +227,12 @@ impl World {
         Radio::Air(AirRadio::new(air, self.conditions.clone()).unwrap())
     }
 
+    fn connector(&self) -> Connector {
+        Connector::new(self.trust.clone()).with_proxies(self.proxies.clone())
+    }
+
     pub(crate) fn laptop(&self) -> Client {
-        let mut config = client::Config::new(Connector::new(self.trust.clone()));
+        let mut config = client::Config::new(self.connector());
         config.relay = Some(self.laptop_url.clone());
         config.deadlines = self.laptop_deadlines;
         config.l2cap = self.l2cap;
@@ -244,8 +251,7 @@ impl World {
         &self,
         radio: Radio,
     ) -> Result<Phone<Store, AsksUser>, authenticator::Error> {
-        let connector = Connector::new(self.trust.clone());
-        let mut config = PhoneConfig::new(connector, self.phone_url.clone(), self.service);
+        let mut config = PhoneConfig::new(self.connector(), self.phone_url.clone(), self.service);
         config.deadlines = self.phone_deadlines;
         let user = AsksUser(self.user.clone());
         let engine = Engine::new(self.store.clone(), user, self.engine.clone());

@@ -8,6 +8,7 @@
 )]
 
 mod alone;
+mod doctor;
 mod interrupted;
 mod offline;
 mod program;

@@ -153,7 +153,7 @@ fn codes_that_are_none() {
     fails(&["phone", "scan", "--image", &place.path("none")], 9, "", "--image");
 }
 
-fn code(shown_at: u64) -> String {
+pub(crate) fn code(shown_at: u64) -> String {
     let mut rng = crate::world::rng(11);
     let hint = cabled::hybrid::qr::Hint::MakeCredential;
     cabled::hybrid::client::QrOffer::new(&mut rng, hint, shown_at, false, false).contents.encode()
@@ -223,4 +223,24 @@ fn nobody_can_be_asked_without_a_terminal() {
     let (error, hint) = Program::of(command).end().failed(2);
     assert!(error.contains("there is no terminal"), "{error}");
     assert!(hint.contains("--auto-approve and --pin-file"), "{hint}");
+}
+
+#[test]
+fn a_fake_bluetooth_that_cannot_be() {
+    let place = Place::new();
+    let with = |radio: &str| ["testbed", "bluez", "--radio", radio].map(str::to_owned);
+    let mut no_daemon = binary();
+    let empty = tempfile::tempdir().unwrap();
+    no_daemon.args(with(&place.air())).env("PATH", empty.path()).env("TMPDIR", empty.path());
+    let (error, hint) = Program::of(no_daemon).end().failed(1);
+    assert_eq!(
+        (&*error, &*hint),
+        ("dbus-daemon was not found", "install it; on Debian: apt install dbus")
+    );
+    assert!(std::fs::read_dir(empty.path()).unwrap().next().is_none());
+    let (error, hint) = run(&with("bluez")).failed(2);
+    assert_eq!(
+        (&*error, &*hint),
+        ("a fake Bluetooth needs a simulated radio", "use --radio air:DIR")
+    );
 }

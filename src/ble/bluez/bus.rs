@@ -15,11 +15,12 @@ use super::capabilities::Capabilities;
 use super::ladder::Properties;
 use crate::ble::{Address, AddressType, Error};
 
-const BLUEZ: &str = "org.bluez";
-const MANAGER: &str = "org.bluez.LEAdvertisingManager1";
-const ADAPTER: &str = "org.bluez.Adapter1";
+pub(super) const BLUEZ: &str = "org.bluez";
+pub(super) const MANAGER: &str = "org.bluez.LEAdvertisingManager1";
+pub(super) const ADAPTER: &str = "org.bluez.Adapter1";
+pub(super) const OBJECTS: &str = "org.freedesktop.DBus.ObjectManager";
 const ADVERT: &str = "org.bluez.LEAdvertisement1";
-const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
+pub(super) const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 /// Where our adverts lie; a number follows.
 const FOLDER: &str = "/org/cabled/advert";
 
@@ -33,6 +34,8 @@ pub(super) struct Bus {
     connection: Connection,
     offers: Offers,
     next: AtomicU64,
+    /// The adapter that was found last.
+    adapter: Mutex<Option<OwnedObjectPath>>,
     server: JoinHandle<()>,
 }
 
@@ -50,13 +53,32 @@ impl Bus {
         let offers = Offers::default();
         let calls = MessageStream::from(&connection);
         let server = tokio::spawn(serve(connection.clone(), calls, Arc::clone(&offers)));
-        Ok(Self { connection, offers, next: AtomicU64::new(0), server })
+        let (next, adapter) = Default::default();
+        Ok(Self { connection, offers, next, adapter, server })
     }
 
-    /// Finds the adapter to send with.
+    /// Finds the adapter to send with. The one that was found before is asked only whether it is there
+    /// and on: the list of all objects holds every device that BlueZ remembers.
     pub(super) async fn adapter(&self, wanted: Option<&str>) -> Result<OwnedObjectPath, Error> {
+        let known = lock(&self.adapter).clone();
+        if let Some(path) = known
+            && let Ok(powered) = self.is_powered(&path).await
+        {
+            return if powered { Ok(path) } else { Err(Error::PoweredOff) };
+        }
         let (path, interfaces) = self.chosen(wanted).await?;
-        if interfaces.contains_key(MANAGER) { Ok(path) } else { Err(Error::ReceivesOnly) }
+        if !interfaces.contains_key(MANAGER) {
+            return Err(Error::ReceivesOnly);
+        }
+        *lock(&self.adapter) = Some(path.clone());
+        Ok(path)
+    }
+
+    async fn is_powered(&self, adapter: &OwnedObjectPath) -> Result<bool, zbus::Error> {
+        let asked = (ADAPTER, "Powered");
+        let reply = self.call(adapter.as_str(), PROPERTIES, "Get", &asked).await?;
+        let powered: OwnedValue = reply.body().deserialize()?;
+        Ok(bool::try_from(powered)?)
     }
 
     /// Finds the address of the adapter.
@@ -72,18 +94,24 @@ impl Bus {
         Ok(Address { bytes, kind })
     }
 
-    /// The adapter that was asked for, or the first one, and what it can.
-    async fn chosen(&self, wanted: Option<&str>) -> Result<(OwnedObjectPath, Interfaces), Error> {
-        let reply = self.call("/", "org.freedesktop.DBus.ObjectManager", "GetManagedObjects", &());
+    /// Gives all adapters; hci2 comes before hci10.
+    pub(super) async fn adapters(&self) -> Result<Vec<(OwnedObjectPath, Interfaces)>, Error> {
+        let reply = self.call("/", OBJECTS, "GetManagedObjects", &());
         let objects: Objects =
             reply.await.and_then(|all| all.body().deserialize()).map_err(reason)?;
-        let adapters = objects.into_iter().filter(|(path, interfaces)| {
-            let named = |name| path.as_str().rsplit('/').next() == Some(name);
-            interfaces.contains_key(ADAPTER) && wanted.is_none_or(named)
+        let adapters = objects.into_iter().filter(|(_, own)| own.contains_key(ADAPTER));
+        let mut adapters: Vec<_> = adapters.collect();
+        adapters.sort_by_key(|(path, _)| (path.len(), path.to_string()));
+        Ok(adapters)
+    }
+
+    /// The adapter that was asked for, or the first one, and what it can.
+    async fn chosen(&self, wanted: Option<&str>) -> Result<(OwnedObjectPath, Interfaces), Error> {
+        let adapters = self.adapters().await?.into_iter();
+        let mut meant = adapters.filter(|(path, _)| {
+            wanted.is_none_or(|name| path.as_str().rsplit('/').next() == Some(name))
         });
-        // hci2 comes before hci10.
-        let first = adapters.min_by_key(|(path, _)| (path.len(), path.to_string()));
-        let (path, interfaces) = first.ok_or(Error::NoAdapter)?;
+        let (path, interfaces) = meant.next().ok_or(Error::NoAdapter)?;
         let powered = interfaces.get(ADAPTER).and_then(|adapter| adapter.get("Powered"));
         if powered.is_some_and(|powered| bool::try_from(powered) == Ok(false)) {
             return Err(Error::PoweredOff);
@@ -228,7 +256,7 @@ fn name(error: &zbus::Error) -> &str {
     }
 }
 
-fn reason(error: zbus::Error) -> Error {
+pub(super) fn reason(error: zbus::Error) -> Error {
     use zbus::Error as E;
     match &error {
         E::InputOutput(cause) | E::Connection(cause, _) if is_denial(cause) => {

@@ -1,4 +1,4 @@
-//! From btleplug's events to sightings. Depends on btleplug.
+//! From btleplug's events to sightings, on the systems without BlueZ. Depends on btleplug.
 //!
 //! Runs as long as the discovery, also while no scan is read: a stream that nobody reads would
 //! collect all that is on the air.
@@ -6,14 +6,14 @@
 use std::collections::HashMap;
 use std::pin::Pin;
 
-use btleplug::api::{
-    self, Central as _, CentralEvent, CentralState, Peripheral as _, PeripheralProperties,
-};
+use btleplug::api::{self, Central as _, CentralEvent, CentralState, Peripheral as _};
 use btleplug::platform::{Adapter, PeripheralId};
-use futures_util::{FutureExt as _, Stream, StreamExt as _};
+use futures_util::{Stream, StreamExt as _};
 use tokio::sync::broadcast;
 
-use crate::ble::{Address, AddressType, ServiceUuid, Sighting};
+use super::reason;
+use crate::ble::error::Lost;
+use crate::ble::{Address, AddressType, Error, ServiceUuid, Sighting};
 
 /// Fewer bytes than an EID has cannot be ours, and are not worth a question for the address.
 const MIN_SERVICE_DATA: usize = 20;
@@ -22,58 +22,42 @@ const MAX_SENDERS: usize = 1024;
 /// The 128 bits into which Bluetooth puts its 16-bit UUIDs, with those left out.
 const BASE_UUID: u128 = 0x0000_0000_0000_1000_8000_0080_5f9b_34fb;
 
-/// What a scan is told.
-#[derive(Debug, Clone)]
-pub(super) enum Heard {
-    /// Something was received.
-    Sighting(Sighting),
-    /// The adapter was switched off: the last thing that is told.
-    PoweredOff,
+/// An ear on the events of an adapter; it hears what happens from when it was opened.
+pub(super) struct Ear {
+    events: Pin<Box<dyn Stream<Item = CentralEvent> + Send>>,
+    senders: Senders,
 }
 
-/// What btleplug tells of an adapter.
-pub(super) type Events = Pin<Box<dyn Stream<Item = CentralEvent> + Send>>;
+impl Ear {
+    pub(super) async fn open(adapter: &Adapter) -> Result<Self, Error> {
+        let events = adapter.events().await.map_err(reason)?;
+        let senders = Senders { adapter: adapter.clone(), known: HashMap::new() };
+        Ok(Self { events, senders })
+    }
 
-pub(super) async fn run(adapter: Adapter, mut events: Events, heard: broadcast::Sender<Heard>) {
-    let mut senders = Senders { adapter, known: HashMap::new() };
-    while let Some(event) = events.next().await {
-        let (id, adverts) = match event {
-            CentralEvent::ServiceDataAdvertisement { id, service_data } => {
-                let all = service_data.into_iter().map(|(uuid, data)| (uuid.as_u128(), data));
-                (id, ours(all))
-            }
-            CentralEvent::DeviceDiscovered(id) => {
-                let adverts = senders.meet(&id).await;
-                (id, adverts)
-            }
-            CentralEvent::RssiUpdate { id, rssi } => {
-                senders.update(&id, rssi);
-                continue;
-            }
-            CentralEvent::StateUpdate(CentralState::PoweredOff) => break,
-            _ => continue,
-        };
-        for (service, service_data) in adverts {
-            if let Some(Sender { address, rssi }) = senders.find(&id).await {
-                let sighting = Sighting { address, service, service_data, rssi };
-                // Nobody listening is fine.
-                let _ = heard.send(Heard::Sighting(sighting));
+    /// Tells of all that is heard until the radio is lost. Nobody listening is fine.
+    pub(super) async fn run(mut self, heard: broadcast::Sender<Sighting>) -> Lost {
+        while let Some(event) = self.events.next().await {
+            match event {
+                CentralEvent::ServiceDataAdvertisement { id, service_data } => {
+                    let ours = service_data.into_iter().filter_map(|(uuid, data)| {
+                        let service = service(uuid.as_u128())?;
+                        (data.len() >= MIN_SERVICE_DATA).then_some((service, data))
+                    });
+                    for (service, service_data) in ours {
+                        if let Some(Sender { address, rssi }) = self.senders.find(&id).await {
+                            let _ = heard.send(Sighting { address, service, service_data, rssi });
+                        }
+                    }
+                }
+                CentralEvent::RssiUpdate { id, rssi } => self.senders.update(&id, rssi),
+                CentralEvent::StateUpdate(CentralState::PoweredOff) => break,
+                _ => {}
             }
         }
+        // The stream of a lost radio ends too.
+        Lost::Power
     }
-    // The stream of a lost radio ends too.
-    let _ = heard.send(Heard::PoweredOff);
-}
-
-/// Passes over what the system remembers of devices that it met before the scan: btleplug tells of
-/// them first of all, and their service data may be long out of date.
-pub(super) fn pass_over_known(events: &mut Events) {
-    while let Some(Some(_)) = events.next().now_or_never() {}
-}
-
-fn ours(all: impl Iterator<Item = (u128, Vec<u8>)>) -> Vec<(ServiceUuid, Vec<u8>)> {
-    let long = all.filter(|(_, data)| data.len() >= MIN_SERVICE_DATA);
-    long.filter_map(|(uuid, data)| Some((service(uuid)?, data))).collect()
 }
 
 fn service(uuid: u128) -> Option<ServiceUuid> {
@@ -99,27 +83,8 @@ impl Senders {
         if let Some(sender) = self.known.get(id) {
             return Some(*sender);
         }
-        let properties = self.ask(id).await?;
-        Some(self.remember(id, &properties))
-    }
-
-    /// Gives what a newcomer sends. btleplug has an event for service data from the second reception
-    /// on; what came with the first lies in the properties.
-    async fn meet(&mut self, id: &PeripheralId) -> Vec<(ServiceUuid, Vec<u8>)> {
-        let Some(mut properties) = self.ask(id).await else { return Vec::new() };
-        let all = properties.service_data.drain().map(|(uuid, data)| (uuid.as_u128(), data));
-        let adverts = ours(all);
-        if !adverts.is_empty() {
-            self.remember(id, &properties);
-        }
-        adverts
-    }
-
-    async fn ask(&self, id: &PeripheralId) -> Option<PeripheralProperties> {
-        self.adapter.peripheral(id).await.ok()?.properties().await.ok()?
-    }
-
-    fn remember(&mut self, id: &PeripheralId, properties: &PeripheralProperties) -> Sender {
+        let peripheral = self.adapter.peripheral(id).await.ok()?;
+        let properties = peripheral.properties().await.ok()??;
         let kind = match properties.address_type {
             Some(api::AddressType::Public) => AddressType::Public,
             // Phones are random, and where the system keeps addresses to itself nothing is public.
@@ -131,7 +96,7 @@ impl Senders {
             self.known.clear();
         }
         self.known.insert(id.clone(), sender);
-        sender
+        Some(sender)
     }
 
     fn update(&mut self, id: &PeripheralId, rssi: i16) {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::consent::{Asked, LastSite, Owner, Way};
+use super::date::{SKEW, TOO_OLD};
 use super::outcome::Record;
 use super::unlock::{Unlocked, Vault};
 use super::{Reporter, blocking, date, or_interrupted};
@@ -23,13 +24,6 @@ use crate::hybrid::tunnel::{ServiceUrl, TunnelServiceId};
 
 /// Seconds after which a code is called old. Laptops wait for two minutes or a little more.
 const OLD: u64 = 5 * 60;
-
-/// Seconds after which a code is refused: no laptop waits for longer, and a code that turns up later
-/// may have been kept by somebody.
-const TOO_OLD: u64 = 15 * 60;
-
-/// Seconds that two clocks may differ without a word about it.
-const SKEW: u64 = 60;
 
 /// Answers the code that a laptop shows
 #[derive(Args, Clone, Debug)]
@@ -147,7 +141,7 @@ impl Scan {
             Failure::because(Status::Failure, &error, "name a tunnel service with --relay")
         })?;
         let service = relay.service_id().unwrap_or(TunnelServiceId::GOOGLE);
-        let mut config = PhoneConfig::new(self.link.connector(), relay, service);
+        let mut config = PhoneConfig::new(self.link.connector()?, relay, service);
         config.simulated_with_public = self.link.simulated_with_public;
         Ok(config)
     }

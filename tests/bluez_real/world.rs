@@ -73,12 +73,21 @@ impl World {
         self.folder.path().join(name).to_str().unwrap().to_owned()
     }
 
+    /// The same with nobody where the relay should be.
+    pub(crate) async fn without_internet() -> Self {
+        let mut world = Self::new().await;
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        world.url = format!("ws://{}", closed.local_addr().unwrap());
+        world
+    }
+
     /// The laptop, with the options of a web site.
-    pub(crate) fn laptop(&self, command: &str, options: &str, adapter: &str) -> Program {
+    pub(crate) fn laptop(&self, command: &[&str], options: &str, adapter: &str) -> Program {
         let file = self.path("options.json");
         std::fs::write(&file, inner(options)).unwrap();
         let radio = format!("bluez:{adapter}");
-        let mut arguments = vec![command, "--options", &file, "--origin", ORIGIN, "--qr", "url"];
+        let mut arguments = command.to_vec();
+        arguments.extend(["--options", &file, "--origin", ORIGIN, "--qr", "url"]);
         arguments.extend(["--radio", &radio, "--relay", &self.url]);
         Program::start(&arguments)
     }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Debug;
 
+use cabled::ble::{Address, AddressType};
 use futures_util::StreamExt as _;
 use tokio::time::timeout;
 use zbus::zvariant::{OwnedValue, Value};
@@ -67,6 +68,14 @@ impl Bluez {
         self.get(adapter, MANAGER, "ActiveInstances").await
     }
 
+    pub(crate) async fn address(&self, adapter: &str) -> Address {
+        let text: String = self.get(adapter, ADAPTER, "Address").await;
+        let bytes: Vec<u8> =
+            text.split(':').map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect();
+        Address { bytes: bytes.try_into().unwrap(), kind: AddressType::Public }
+    }
+
+    /// Waits until somebody listens, or nobody.
     pub(crate) async fn listening(&self, adapter: &str, wanted: bool) {
         self.until(adapter, ADAPTER, "Discovering", wanted).await;
     }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use cabled::ble::conformance::Suite;
+use cabled::ble::conformance::{Suite, links};
 use cabled::ble::{Advertisement as _, Advertiser as _, Outgoing};
 use cabled::client::{self, Client};
 use cabled::hybrid;
@@ -25,6 +25,19 @@ async fn the_rules_of_all_radios_hold() {
     let rounds = if is_full() { 1000 } else { 5 };
     Suite::new(&laptop, &phone, PATIENCE, rounds, now()).run().await.unwrap();
     stranger.stop().await.unwrap();
+    bluez.quiet().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the guest of tests/run bluez-real"]
+async fn the_rules_of_connections_hold() {
+    let (bluez, laptop, phone) = (Bluez::new().await, radio(LAPTOP), radio(PHONE));
+    bluez.quiet().await;
+    let there = bluez.address(PHONE).await;
+    let outgoing = Outgoing { connectable: true, ..Outgoing::new(&STRANGER) };
+    let advert = phone.advertise(outgoing).await.unwrap();
+    links(&laptop, &phone, there, PATIENCE).await.unwrap();
+    advert.stop().await.unwrap();
     bluez.quiet().await;
 }
 

@@ -13,7 +13,7 @@ use super::door::Entrance;
 use super::engine::{Outcome, Reply, Transport};
 use super::phone::{Phone, Progress};
 use super::{Consent, Error, PasskeyStore, Timestamp};
-use crate::ble::{Advertiser, Outgoing, RadioAdvertisement};
+use crate::ble::{Advertisement as _, Advertiser, Outgoing, RadioAdvertisement};
 use crate::hybrid::advert::ADVERT_LEN;
 use crate::hybrid::authenticator::{Event, Input, Output, Transaction, Tunnel};
 use crate::hybrid::qr::ChannelKind;
@@ -36,6 +36,8 @@ pub(super) struct Driver<'a, S, C, K, R, P> {
     failure: Option<Box<channel::Error>>,
     /// Which open channel ended and why, unless it was a goodbye.
     broken: Option<(ChannelKind, Box<channel::Error>)>,
+    /// Why the advert left the air by itself.
+    off_air: Option<ble::Error>,
     request: Option<Vec<u8>>,
     unacknowledged: Option<Outcome>,
 }
@@ -44,6 +46,8 @@ pub(super) struct Driver<'a, S, C, K, R, P> {
 enum Woken {
     Heard(Heard),
     Reply(Reply),
+    /// The advert has left the air by itself, so that no laptop will come.
+    OffAir(ble::Error),
     Cancelled,
     Deadline,
 }
@@ -77,6 +81,7 @@ where
             advertisement: None,
             failure: None,
             broken: None,
+            off_air: None,
             request: None,
             unacknowledged: None,
         }
@@ -122,6 +127,7 @@ where
             () = sleep, if deadline.is_some() => Woken::Deadline,
             heard = self.channels.next(welcome) => Woken::Heard(heard),
             reply = reply, if request.is_some() => Woken::Reply(reply),
+            why = off_air(&mut self.advertisement) => Woken::OffAir(why),
         }
     }
 
@@ -145,6 +151,10 @@ where
                 self.transaction.handle(Input::ChannelClosed { via }, now)
             }
             Woken::Reply(reply) => self.reply(reply),
+            Woken::OffAir(why) => {
+                self.off_air = Some(why);
+                self.transaction.handle(Input::Cancel, now)
+            }
             Woken::Cancelled => self.transaction.handle(Input::Cancel, now),
             Woken::Deadline => self.transaction.handle(Input::Timeout, now),
         }
@@ -233,6 +243,9 @@ where
 
     /// Puts the driver's knowledge into the protocol's error.
     fn explain(&mut self, error: hybrid::Error) -> Error {
+        if let Some(why) = self.off_air.take() {
+            return Error::Radio(why);
+        }
         use hybrid::Error as E;
         let no_tunnel = match error {
             E::TimedOut(Waiting::Channel) => Some(Box::new(channel::Error::TimedOut)),
@@ -267,5 +280,12 @@ where
             None if !waited => Error::Tunnel { service, source },
             bluetooth => Error::Neither { bluetooth, service, source },
         }
+    }
+}
+
+async fn off_air(advertisement: &mut Option<RadioAdvertisement>) -> ble::Error {
+    match advertisement {
+        Some(advertisement) => advertisement.lost().await,
+        None => std::future::pending().await,
     }
 }

@@ -124,4 +124,11 @@ impl Advertisement for BluetoothAdvertisement {
         #[cfg(not(target_os = "linux"))]
         match self {}
     }
+
+    async fn lost(&mut self) -> Error {
+        #[cfg(target_os = "linux")]
+        return self.0.lost().await;
+        #[cfg(not(target_os = "linux"))]
+        match *self {}
+    }
 }

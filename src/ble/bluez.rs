@@ -9,6 +9,8 @@ mod bus;
 mod capabilities;
 mod ear;
 mod ladder;
+mod loss;
+mod reason;
 mod survey;
 
 use std::fmt;
@@ -24,6 +26,7 @@ use zbus::zvariant::OwnedObjectPath;
 use super::{Address, Advertisement, Advertiser, Error, Outgoing};
 use bus::{Answer, Bus};
 use ladder::Properties;
+use loss::Losses;
 
 pub use capabilities::Capabilities;
 pub(super) use ear::Ear;
@@ -105,11 +108,12 @@ impl Shared {
     ) -> Result<BluezAdvertisement, Error> {
         let bus = self.bus().await?;
         let adapter = in_time(bus.adapter(self.adapter.as_deref())).await?;
+        let losses = bus.losses();
         let mut refusal = None;
         for step in ladder::steps(&advert) {
             let held = Held::prepare(self, &bus, &adapter, step.properties(&advert), runtime);
             match in_time(bus.register(&adapter, held.number)).await? {
-                Answer::OnAir => return Ok(BluezAdvertisement { held }),
+                Answer::OnAir => return Ok(BluezAdvertisement { held, losses }),
                 Answer::NoSlot => {
                     held.forget();
                     let capabilities = in_time(bus.capabilities(&adapter)).await?;
@@ -151,6 +155,7 @@ async fn in_time<T>(asked: impl Future<Output = Result<T, Error>>) -> Result<T, 
 #[must_use = "dropping an advertisement takes it off the air"]
 pub struct BluezAdvertisement {
     held: Held,
+    losses: Losses,
 }
 
 impl Advertisement for BluezAdvertisement {
@@ -159,6 +164,10 @@ impl Advertisement for BluezAdvertisement {
             Some(leaving) => leaving.await.map_err(|cause| Error::Backend(Box::new(cause)))?,
             None => Ok(()),
         }
+    }
+
+    async fn lost(&mut self) -> Error {
+        self.losses.next().await.into()
     }
 }
 

@@ -103,7 +103,7 @@ impl Scanner for BtleplugScanner {
 impl Shared {
     async fn begin(self: Arc<Self>, runtime: Handle) -> Result<BtleplugScan, Error> {
         let mut state = self.state.lock().await;
-        if state.discovery.as_ref().is_some_and(|discovery| discovery.lost.borrow().is_some()) {
+        if state.discovery.as_ref().is_some_and(|discovery| discovery.is_over()) {
             stop(state.discovery.take()).await;
         }
         let discovery = match &state.discovery {
@@ -162,6 +162,12 @@ impl Discovery {
         discovery.adapter.start_scan(ScanFilter::default()).await.map_err(reason)?;
         stopper.disarm();
         Ok(discovery)
+    }
+}
+
+impl Discovery {
+    fn is_over(&self) -> bool {
+        self.lost.borrow().is_some() || self.pump.is_finished()
     }
 }
 

@@ -123,7 +123,7 @@ pub struct Sighting {
     pub service: ServiceUuid,
     /// All of the service data, also what follows the first 20 bytes.
     pub service_data: Vec<u8>,
-    /// Signal strength in dBm, as last told; simulated radios have none.
+    /// Signal strength in dBm, where it was told with the advert; simulated radios have none.
     pub rssi: Option<i16>,
 }
 
@@ -241,4 +241,11 @@ pub trait Advertisement: Send {
     ///
     /// By backend: the radio did not confirm.
     fn stop(self) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Waits until the advert has left the air without us, and tells why; for ever while it is on.
+    ///
+    /// Cancel safe. By default for ever: simulated adverts are not lost.
+    fn lost(&mut self) -> impl Future<Output = Error> + Send {
+        std::future::pending()
+    }
 }

@@ -190,4 +190,12 @@ impl Advertisement for RadioAdvertisement {
             Self::Bluez(advertisement) => advertisement.stop().await,
         }
     }
+
+    async fn lost(&mut self) -> Error {
+        match self {
+            Self::Simulated(transmission) => transmission.lost().await,
+            #[cfg(feature = "bluetooth")]
+            Self::Bluez(advertisement) => advertisement.lost().await,
+        }
+    }
 }

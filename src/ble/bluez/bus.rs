@@ -13,8 +13,12 @@ use zbus::{Connection, MessageStream};
 
 use super::capabilities::Capabilities;
 use super::ladder::Properties;
+use super::loss::{Lookout, Losses, Place};
+use super::reason::{bluez_error, reason};
+use crate::ble::error::Lost;
 use crate::ble::{Address, AddressType, Error};
 
+pub(super) const DBUS: &str = "org.freedesktop.DBus";
 pub(super) const BLUEZ: &str = "org.bluez";
 pub(super) const MANAGER: &str = "org.bluez.LEAdvertisingManager1";
 pub(super) const ADAPTER: &str = "org.bluez.Adapter1";
@@ -35,6 +39,7 @@ pub(super) struct Bus {
     next: AtomicU64,
     /// The adapter that was found last.
     adapter: Mutex<Option<OwnedObjectPath>>,
+    lookout: Arc<Lookout>,
     server: JoinHandle<()>,
 }
 
@@ -51,9 +56,10 @@ impl Bus {
         let connection = Connection::system().await.map_err(reason)?;
         let offers = Offers::default();
         let calls = MessageStream::from(&connection);
-        let server = tokio::spawn(serve(connection.clone(), calls, Arc::clone(&offers)));
-        let (next, adapter) = Default::default();
-        Ok(Self { connection, offers, next, adapter, server })
+        let lookout = Arc::new(Lookout::new());
+        let server = serve(connection.clone(), calls, Arc::clone(&offers), Arc::clone(&lookout));
+        let (next, adapter, server) = (AtomicU64::new(0), Mutex::default(), tokio::spawn(server));
+        Ok(Self { connection, offers, next, adapter, lookout, server })
     }
 
     /// Finds the adapter to send with. The one that was found before is asked only whether it is there
@@ -69,6 +75,11 @@ impl Bus {
         if !interfaces.contains_key(MANAGER) {
             return Err(Error::ReceivesOnly);
         }
+        listen(&self.connection, &Place::rules(&path)).await.map_err(reason)?;
+        // Asked again, now that a change would be heard.
+        if !self.is_powered(&path).await.map_err(reason)? {
+            return Err(Error::PoweredOff);
+        }
         *lock(&self.adapter) = Some(path.clone());
         Ok(path)
     }
@@ -76,8 +87,14 @@ impl Bus {
     async fn is_powered(&self, adapter: &OwnedObjectPath) -> Result<bool, zbus::Error> {
         let asked = (ADAPTER, "Powered");
         let reply = self.call(adapter.as_str(), PROPERTIES, "Get", &asked).await?;
+        self.lookout.look_at(Place::new(adapter, &reply));
         let powered: OwnedValue = reply.body().deserialize()?;
         Ok(bool::try_from(powered)?)
+    }
+
+    /// What happens from now on to the adapter that was found.
+    pub(super) fn losses(&self) -> Losses {
+        self.lookout.losses()
     }
 
     /// Finds the address of the adapter.
@@ -208,13 +225,33 @@ fn object(number: u64) -> Result<ObjectPath<'static>, Error> {
 }
 
 /// Answers whoever calls us until the connection ends.
-async fn serve(connection: Connection, mut calls: MessageStream, offers: Offers) {
+async fn serve(
+    connection: Connection,
+    mut calls: MessageStream,
+    offers: Offers,
+    lookout: Arc<Lookout>,
+) {
     while let Some(Ok(message)) = calls.next().await {
-        if message.message_type() == Type::MethodCall {
-            // A caller who is gone, or a bus that is, needs no answer.
-            let _ = answer(&connection, &message, &offers).await;
+        match message.message_type() {
+            Type::MethodCall => {
+                // A caller who is gone, or a bus that is, needs no answer.
+                let _ = answer(&connection, &message, &offers).await;
+            }
+            Type::Signal => lookout.hear(&message),
+            _ => {}
         }
     }
+    // Without the bus there is no BlueZ.
+    lookout.tell(Lost::Service);
+}
+
+/// Asks the bus for signals.
+pub(super) async fn listen(connection: &Connection, rules: &[String]) -> Result<(), zbus::Error> {
+    for rule in rules {
+        let added = connection.call_method(Some(DBUS), "/", Some(DBUS), "AddMatch", rule);
+        added.await?;
+    }
+    Ok(())
 }
 
 async fn answer(
@@ -229,7 +266,7 @@ async fn answer(
     let offer = lock(offers).get(path).map(copy).transpose()?;
     match (offer, interface, member) {
         (Some(properties), PROPERTIES, "GetAll") => connection.reply(&header, &properties).await,
-        // The adapter went off or away. The guard says the rest.
+        // The adapter went away. A signal tells the same.
         (Some(_), ADVERT, "Release") => connection.reply(&header, &()).await,
         _ => {
             let name = "org.freedesktop.DBus.Error.UnknownMethod";
@@ -241,38 +278,6 @@ async fn answer(
 fn copy(properties: &Properties) -> Result<Properties, zbus::Error> {
     let all = properties.iter().map(|(name, value)| Ok((*name, value.try_clone()?)));
     all.collect()
-}
-
-/// Gives what follows `org.bluez.Error.` in the name of an error.
-fn bluez_error(error: &zbus::Error) -> Option<&str> {
-    name(error).strip_prefix("org.bluez.Error.")
-}
-
-fn name(error: &zbus::Error) -> &str {
-    match error {
-        zbus::Error::MethodError(name, ..) => name.as_str(),
-        _ => "",
-    }
-}
-
-pub(super) fn reason(error: zbus::Error) -> Error {
-    use zbus::Error as E;
-    match &error {
-        E::InputOutput(cause) | E::Connection(cause, _) if is_denial(cause) => {
-            Error::PermissionDenied
-        }
-        E::InputOutput(_) | E::Connection(..) | E::Address(_) | E::Handshake(_) => {
-            Error::NoService(Box::new(error))
-        }
-        _ => {
-            let name = name(&error).to_owned();
-            Error::from_dbus(&name, error)
-        }
-    }
-}
-
-fn is_denial(cause: &std::io::Error) -> bool {
-    cause.kind() == std::io::ErrorKind::PermissionDenied
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

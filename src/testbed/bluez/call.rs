@@ -233,9 +233,20 @@ impl Call {
             let sent = sent.map_err(|_| Failure::bluez("Failed"))?;
             let send = |adapter: &mut Adapter| adapter.send(key, sent).map_err(Failure::bluez);
             self.on_adapter(send).await?;
+            if !self.is_there(&client).await? {
+                // It went while it was asked, and its going was heard before the advert was on.
+                self.host.forget(&client).await?;
+            }
         }
         self.host.state.update(|inner| inner.accepted += 1);
         self.reply(&()).await
+    }
+
+    async fn is_there(&self, client: &str) -> Result<bool, Failure> {
+        let bus = "org.freedesktop.DBus";
+        let connection = &self.host.connection;
+        let asked = connection.call_method(Some(bus), "/", Some(bus), "NameHasOwner", &client);
+        Ok(asked.await?.body().deserialize()?)
     }
 
     async fn unregister(&self) -> Result<(), Failure> {

@@ -45,3 +45,17 @@ async fn a_crowd_hides_nobody() {
 async fn ever_new_senders_hide_nobody() {
     storm(1_000_000).await;
 }
+
+/// Another program has discovery on already, so that the signals are there before the laptop is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_scan_that_begins_in_a_storm_hears() {
+    let world = World::with(memory(Duration::from_millis(100)), &["hci0"]).await;
+    let mut other = Led::start(&world, "child_holds_and_lets_go");
+    other.says("holding").await;
+    world.fake.gather(Some(Crowd { per_second: PER_SECOND, senders: 200 }));
+    world.until(|now| now.told >= 1000).await;
+    let _phone = world.radio.advertise(Outgoing::new(&[9; 20])).await.unwrap();
+    for _ in 0..5 {
+        world.passes("child_finds").await;
+    }
+}

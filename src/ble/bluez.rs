@@ -13,6 +13,7 @@ mod loss;
 mod reason;
 mod survey;
 
+use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -135,6 +136,13 @@ impl Shared {
         }
         let open = in_time(Bus::open()).await?;
         Ok(Arc::clone(bus.insert(Arc::new(open))))
+    }
+}
+
+/// Without the adverts that are on it.
+impl fmt::Debug for Bus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bus").finish_non_exhaustive()
     }
 }
 

@@ -154,7 +154,7 @@ impl<'a, S: Scanner, A: Advertiser> Suite<'a, S, A> {
         let rule = "a dropped scan leaves the radio free";
         let data = self.data(20);
         let _advert = self.advertise(rule, &data).await?;
-        for _ in 0..50 {
+        for _ in 0..self.rounds.min(50) {
             drop(self.scan(rule).await?);
             let mut scan = self.scan(rule).await?;
             self.hear(rule, &mut scan, &data).await?;

@@ -33,7 +33,6 @@ type Objects = HashMap<OwnedObjectPath, Interfaces>;
 type Offers = Arc<Mutex<HashMap<String, Properties>>>;
 
 /// A connection to the system's bus on which BlueZ can read our adverts.
-#[derive(Debug)]
 pub(super) struct Bus {
     connection: Connection,
     offers: Offers,

@@ -15,6 +15,7 @@ mod phone;
 pub mod qr;
 mod relay;
 pub mod relying_party;
+pub mod screen;
 mod system;
 mod terminal;
 mod ui;

@@ -1,0 +1,1 @@
+//! One browser, many ceremonies, none of which may fail; and how long they take.

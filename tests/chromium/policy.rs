@@ -1,0 +1,1 @@
+//! What the site refuses although the phone has saved it, and how that is cleared.

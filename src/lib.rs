@@ -5,7 +5,8 @@
 //!   │                               ├──> hybrid, ctap        pure: no IO, clock, randomness
 //!   ├────> authenticator (phone) ───┤
 //!   │                               └──> ble, channel        radio and message pipes
-//!   └────> relay (tunnel service) ─────> hybrid::tunnel      URL grammar only
+//!   ├────> relay (tunnel service) ─────> hybrid::tunnel      URL grammar only
+//!   └────> testbed (test tools) ───────> ble
 //! ```
 //!
 //! Without default features only [`hybrid`], [`ctap`], [`cbor`] and [`secret`] are built: the
@@ -29,3 +30,5 @@ pub mod cli;
 pub mod client;
 #[cfg(feature = "relay")]
 pub mod relay;
+#[cfg(all(feature = "testbed", target_os = "linux"))]
+pub mod testbed;

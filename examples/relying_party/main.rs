@@ -2,7 +2,8 @@
 //! account's sign-in methods, in the manner of an organisation's "security info" page.
 //!
 //! ```text
-//! cargo run --example relying_party
+//! cargo run --example relying_party               # with real Bluetooth and the internet
+//! cargo run --example relying_party -- --alone    # without either: prints two commands to copy
 //! ```
 //!
 //! Everything is in memory and on loopback. The verification is `cabled`'s relying party, which leaves
@@ -15,6 +16,7 @@
 //! ```
 #![allow(clippy::print_stdout, reason = "an example talks to its reader")]
 
+mod alone;
 mod api;
 mod explain;
 mod page;
@@ -22,7 +24,9 @@ mod site;
 
 use std::error::Error;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::MetadataExt as _;
 
+use alone::Alone;
 use clap::Parser;
 use tokio::net::TcpListener;
 
@@ -32,6 +36,10 @@ struct Options {
     /// Port on 127.0.0.1; 0 lets the system choose, and the first line printed tells
     #[arg(long, default_value_t = 8080)]
     port: u16,
+    /// Also give what this machine may lack, a tunnel service and a fake Bluetooth, and print the
+    /// commands that start Chromium and the phone with them
+    #[arg(long)]
+    alone: bool,
 }
 
 #[tokio::main]
@@ -42,6 +50,50 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // Browsers take passkeys on localhost as if it were https, but never on a bare address.
     let origin = format!("http://localhost:{}", listener.local_addr()?.port());
     println!("listening on {origin}/");
-    axum::serve(listener, api::router(&origin)).await?;
-    Ok(())
+    let folder = tempfile::Builder::new().prefix("cabled-alone-").tempdir()?;
+    let alone = match options.alone {
+        true => Some(Alone::start(folder.path()).await?),
+        false => None,
+    };
+    if let Some(alone) = &alone {
+        println!("\n# The laptop:\n{}", browser_command(alone, &origin));
+        println!("\n# The phone, once Chromium shows its code:\n{}", phone_command(alone));
+    }
+    let ended = async { tokio::signal::ctrl_c().await.unwrap_or_default() };
+    axum::serve(listener, api::router(&origin)).with_graceful_shutdown(ended).await?;
+    match alone {
+        Some(alone) => alone.stop().await,
+        None => Ok(()),
+    }
+}
+
+fn browser_command(alone: &Alone, origin: &str) -> String {
+    let mut words = environment(alone);
+    // Chromium's own sandbox refuses to run for root.
+    let root = std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
+    words.push("chromium".to_owned());
+    words.extend(root.then(|| "--no-sandbox".to_owned()));
+    words.extend(alone.browser_arguments().iter().map(|word| quoted(word)));
+    words.push(format!("{origin}/"));
+    words.join(" ")
+}
+
+fn phone_command(alone: &Alone) -> String {
+    let mut words = environment(alone);
+    words.extend(["cabled", "phone", "scan", "--screen"].map(ToOwned::to_owned));
+    words.extend(alone.phone_arguments().iter().map(|word| quoted(word)));
+    words.join(" ")
+}
+
+fn environment(alone: &Alone) -> Vec<String> {
+    alone.environment().iter().map(|(name, value)| format!("{name}={}", quoted(value))).collect()
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=+,@".contains(c);
+    match word.chars().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
+    }
 }

@@ -8,6 +8,8 @@ use super::screen::ScreenError;
 use crate::client::webauthn;
 use crate::ctap;
 use crate::hybrid::qr;
+#[cfg(target_os = "linux")]
+use crate::testbed;
 use crate::{authenticator, ble, client, hybrid};
 
 use self::tunnel::{Side, broken, tunnel};
@@ -198,6 +200,19 @@ fn refused(status: ctap::Status) -> &'static str {
         ctap::Status::OPERATION_DENIED => "approve the request on the phone if you started it",
         _ => "look at the phone, then run the command again",
     }
+}
+
+/// The test tools.
+#[cfg(target_os = "linux")]
+pub(crate) fn testbed(error: &testbed::Error) -> Failure {
+    use testbed::Error as E;
+    let (status, hint) = match error {
+        E::NoDaemon => (Status::Failure, "install it; on Debian: apt install dbus"),
+        E::BadAdapter(_) => (Status::Usage, "name the adapters as Linux does: --adapter hci0"),
+        E::Folder(_) => (Status::Storage, "name a folder that you may write to in TMPDIR"),
+        _ => (Status::Failure, "run it again; if it stays, look at what dbus-daemon printed"),
+    };
+    Failure::because(status, error, hint)
 }
 
 /// A text that should have been a QR's.

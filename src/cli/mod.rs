@@ -18,6 +18,8 @@ pub mod relying_party;
 pub mod screen;
 mod system;
 mod terminal;
+#[cfg(target_os = "linux")]
+mod testbed;
 mod ui;
 mod usage;
 
@@ -55,6 +57,8 @@ enum Command {
     Phone(phone::Phone),
     Relay(relay::Relay),
     Inspect(inspect::Inspect),
+    #[cfg(target_os = "linux")]
+    Testbed(testbed::Testbed),
 }
 
 impl Command {
@@ -66,6 +70,8 @@ impl Command {
             Self::SignIn(command) => command.run(ui).await,
             Self::Phone(command) => command.run(ui).await,
             Self::Inspect(command) => command.run(ui),
+            #[cfg(target_os = "linux")]
+            Self::Testbed(command) => command.run(ui).await,
         }
     }
 }

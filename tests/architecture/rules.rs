@@ -14,9 +14,21 @@ pub(crate) const LAYERS: &[(&str, &[&str])] = &[
     ("client", &["hybrid", "ctap", "cbor", "secret", "ble", "channel"]),
     ("authenticator", &["hybrid", "ctap", "cbor", "secret", "ble", "channel"]),
     ("relay", &["hybrid::tunnel"]),
+    ("testbed", &["ble"]),
     (
         "cli",
-        &["hybrid", "ctap", "cbor", "secret", "ble", "channel", "client", "authenticator", "relay"],
+        &[
+            "hybrid",
+            "ctap",
+            "cbor",
+            "secret",
+            "ble",
+            "channel",
+            "client",
+            "authenticator",
+            "relay",
+            "testbed",
+        ],
     ),
     ("main", &["cli"]),
 ];
@@ -61,6 +73,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rustls_native_certs", &["channel/tls"]),
     ("rxing", &["cli/"]),
     ("snow", &["hybrid/noise"]),
+    ("tempfile", &["testbed/"]),
     ("tokio_rustls", &["channel/", "relay/"]),
     ("tokio_tungstenite", &["channel/websocket", "relay/"]),
     ("tonic", &["frontend/grpc", "cli/"]),
@@ -68,7 +81,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("url", &["client/", "cli/"]),
     ("webauthn_rp", &["cli/"]),
     ("x11rb", &["cli/screen"]),
-    ("zbus", &["ble/bluez"]),
+    ("zbus", &["ble/bluez", "testbed/"]),
 ];
 
 /// Crates that everything outside the pure part may use.

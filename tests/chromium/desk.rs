@@ -8,21 +8,17 @@
 //!              └── http://localhost ──> examples/relying_party
 //! ```
 
-use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 
-use base64::Engine as _;
-use cabled::ble::{Radio, RadioSpec};
+use cabled::ble::RadioSpec;
 use cabled::cli::screen::Screen;
 use cabled::hybrid::tunnel::ServiceUrl;
-use cabled::relay::{self, Relay, TlsFiles};
-use sha2::{Digest as _, Sha256};
 
+use crate::alone::{Alone, air};
 use crate::devtools::{PATIENCE, Page};
-use crate::fake::{FakeBluez, PrivateBus};
 
 /// Pictures of what was seen, for people to look at.
 pub(crate) fn album() -> PathBuf {
@@ -75,61 +71,15 @@ impl Drop for Program {
     }
 }
 
-/// A tunnel service with a certificate of a throw-away authority.
-struct Service {
-    port: u16,
-    url: ServiceUrl,
-    /// What Chromium is told to believe: SHA-256 of the certificate's key, base64.
-    spki: String,
-    task: tokio::task::JoinHandle<()>,
-}
-
-impl Service {
-    async fn start(folder: &Path) -> Self {
-        let authority_key = rcgen::KeyPair::generate().unwrap();
-        let mut parameters = rcgen::CertificateParams::default();
-        parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        let pem = parameters.self_signed(&authority_key).unwrap().pem();
-        std::fs::write(folder.join("ca.pem"), pem).unwrap();
-        let issuer = rcgen::Issuer::new(parameters, authority_key);
-        let key = rcgen::KeyPair::generate().unwrap();
-        let names = ["cable.ua5v.com", "localhost"].map(ToOwned::to_owned);
-        let certificate = rcgen::CertificateParams::new(names.to_vec()).unwrap();
-        let certificate = certificate.signed_by(&key, &issuer).unwrap();
-        let files = TlsFiles { certificate: folder.join("cert.pem"), key: folder.join("key.pem") };
-        std::fs::write(&files.certificate, certificate.pem()).unwrap();
-        std::fs::write(&files.key, key.serialize_pem()).unwrap();
-        let listen = ([127, 0, 0, 1], 0).into();
-        let config = relay::Config { tls: Some(files), ..relay::Config::new(listen) };
-        let relay = Relay::bind(config).await.unwrap();
-        let port = relay.local_addr().port();
-        let spki = rcgen::PublicKeyData::subject_public_key_info(&key);
-        Self {
-            port,
-            url: format!("wss://localhost:{port}").parse().unwrap(),
-            spki: base64::engine::general_purpose::STANDARD.encode(Sha256::digest(spki)),
-            task: tokio::spawn(relay.serve(std::future::pending())),
-        }
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
 pub(crate) struct Desk {
     pub(crate) page: Page,
     pub(crate) display: String,
     name: &'static str,
     pictures: usize,
-    relay: Service,
+    alone: Alone,
     _browser: Program,
     _site: Program,
     _xvfb: Program,
-    _bluez: FakeBluez,
-    bus: PrivateBus,
     pub(crate) folder: tempfile::TempDir,
 }
 
@@ -141,20 +91,15 @@ impl Desk {
         xvfb.args(["-displayfd", "1", "-screen", "0", "1200x900x24", "-nolisten", "tcp"]);
         let (xvfb, display) = Program::start(&mut xvfb, false, |line| line.parse::<u16>().is_ok());
         let display = format!(":{display}");
-        let bus = PrivateBus::start();
-        let air = format!("air:{}", folder.path().join("air").display());
-        let radio = Radio::open(&air.parse::<RadioSpec>().unwrap()).unwrap();
-        let bluez = FakeBluez::start(bus.address(), radio, &["hci0"]).await.unwrap();
-        let relay = Service::start(folder.path()).await;
-        let (site, line) =
-            Program::start(Command::new(example()).args(["--port", "0"]), false, |line| {
-                line.starts_with("listening on ")
-            });
+        let alone = Alone::start(folder.path()).await.unwrap();
+        let mut site = Command::new(example());
+        let ready = |line: &str| line.starts_with("listening on ");
+        let (site, line) = Program::start(site.args(["--port", "0"]), false, ready);
         let address = line.trim_start_matches("listening on ");
-        let mut command = chromium(folder.path(), &relay);
-        command.env("DISPLAY", &display).env("DBUS_SYSTEM_BUS_ADDRESS", bus.address());
-        let (browser, line) =
-            Program::start(&mut command, true, |line| line.starts_with("DevTools listening on "));
+        let mut command = chromium(folder.path(), &alone);
+        command.env("DISPLAY", &display);
+        let ready = |line: &str| line.starts_with("DevTools listening on ");
+        let (browser, line) = Program::start(&mut command, true, ready);
         let mut page = Page::attach(line.trim_start_matches("DevTools listening on ")).await;
         page.go_to(address).await;
         page.shows("#signed-out").await;
@@ -163,18 +108,17 @@ impl Desk {
             display,
             name,
             pictures: 0,
-            relay,
+            alone,
             _browser: browser,
             _site: site,
             _xvfb: xvfb,
-            _bluez: bluez,
-            bus,
             folder,
         }
     }
 
-    pub(crate) fn relay(&self) -> &ServiceUrl {
-        &self.relay.url
+    pub(crate) fn relay(&self) -> ServiceUrl {
+        let arguments = self.alone.phone_arguments();
+        arguments[1].parse().unwrap()
     }
 
     pub(crate) fn authority(&self) -> PathBuf {
@@ -182,25 +126,36 @@ impl Desk {
     }
 
     pub(crate) fn air(&self) -> RadioSpec {
-        format!("air:{}", self.folder.path().join("air").display()).parse().unwrap()
+        air(self.folder.path()).parse().unwrap()
     }
 
-    /// The environment of a phone program at this desk.
-    pub(crate) fn environment(&self) -> [(&'static str, OsString); 5] {
-        let path = |name: &str| self.folder.path().join(name).into_os_string();
-        [
-            ("DISPLAY", self.display.clone().into()),
-            ("DBUS_SYSTEM_BUS_ADDRESS", self.bus.address().into()),
-            ("CABLED_RELAY", self.relay.url.to_string().into()),
-            ("CABLED_CA", path("ca.pem")),
-            ("CABLED_STORE", path("phone")),
-        ]
+    /// A program at this desk, with its display and its Bluetooth.
+    pub(crate) fn seat(&self, program: &str) -> tokio::process::Command {
+        let mut command = tokio::process::Command::new(program);
+        command.env("DISPLAY", &self.display).envs(self.alone.environment());
+        command
+    }
+
+    /// What the phone program is told about where things are.
+    pub(crate) fn phone_arguments(&self) -> Vec<String> {
+        self.alone.phone_arguments()
     }
 
     /// Keeps what is on the screen, windows and all, under the next name.
     pub(crate) fn keep_screen(&mut self, what: &str) {
-        let picture = Screen::open(Some(&self.display)).unwrap().capture().unwrap();
-        picture.save(self.next_picture(what)).unwrap();
+        let screen = Screen::open(Some(&self.display)).unwrap();
+        let mut looks = 0;
+        let mut last = screen.capture().unwrap();
+        // Dialogs fade in and out; a blinking cursor must not keep it for ever.
+        loop {
+            std::thread::yield_now();
+            let next = screen.capture().unwrap();
+            looks += 1;
+            if next == last || looks > 200 {
+                return last.save(self.next_picture(what)).unwrap();
+            }
+            last = next;
+        }
     }
 
     /// Keeps the page alone, in colour.
@@ -212,6 +167,15 @@ impl Desk {
     fn next_picture(&mut self, what: &str) -> PathBuf {
         self.pictures += 1;
         album().join(format!("{}-{:02}-{what}.png", self.name, self.pictures))
+    }
+
+    /// The user closes whatever the browser shows in place of a result, if it still does.
+    pub(crate) async fn gives_up(&mut self) {
+        let over = "document.querySelector('#message').checkVisibility()";
+        if self.page.value(over).await == false {
+            self.press("Escape");
+        }
+        self.page.until(over).await;
     }
 
     /// Presses a key in whatever window has the word, which may be the browser's own dialog.
@@ -243,33 +207,24 @@ fn example() -> PathBuf {
     example
 }
 
-/// Chromium as a user starts it, but for a tunnel service on this machine, its certificate, a home
-/// of its own and no other network.
-fn chromium(folder: &Path, relay: &Service) -> Command {
+/// Chromium as the example tells its users to start it, and what a test needs besides: no sandbox for
+/// root, no network of its own accord, a window of known size, DevTools.
+fn chromium(folder: &Path, alone: &Alone) -> Command {
     let mut command = Command::new("chromium");
-    let service = format!("127.0.0.1:{}", relay.port);
+    command.args(alone.browser_arguments()).envs(alone.environment());
     command.args([
         "--no-sandbox",
         "--disable-gpu",
         "--disable-quic",
-        "--no-first-run",
         "--no-default-browser-check",
         "--disable-background-networking",
         "--disable-component-update",
         "--disable-sync",
-        "--ozone-platform=x11",
         "--window-position=0,0",
         "--window-size=1200,900",
-        "--password-store=basic",
         "--remote-debugging-port=0",
+        "about:blank",
     ]);
-    command.arg(format!("--user-data-dir={}", folder.join("profile").display()));
-    command.arg(format!(
-        "--host-resolver-rules=MAP cable.ua5v.com {service}, MAP cable.auth.com {service}, \
-         MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1"
-    ));
-    command.arg(format!("--ignore-certificate-errors-spki-list={}", relay.spki));
-    command.arg("about:blank");
     command.env("HOME", folder).env("DBUS_SESSION_BUS_ADDRESS", "disabled:");
     command
 }

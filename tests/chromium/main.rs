@@ -15,12 +15,12 @@
     reason = "a test fails by panicking"
 )]
 
+#[allow(dead_code, reason = "the example ends it in order, tests drop it")]
+#[path = "../../examples/relying_party/alone.rs"]
+mod alone;
 mod ceremonies;
 mod desk;
 mod devtools;
-#[allow(dead_code, reason = "other tests use the rest")]
-#[path = "../support/fake_bluez/mod.rs"]
-mod fake;
 mod fifty;
 mod phone;
 mod policy;

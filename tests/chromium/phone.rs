@@ -22,7 +22,6 @@ use cabled::hybrid::qr::QrContents;
 use cabled::hybrid::tunnel::TunnelServiceId;
 use rand_core::OsRng;
 use serde_json::Value;
-use tokio::process::Command;
 
 use crate::desk::Desk;
 use crate::soon;
@@ -47,6 +46,11 @@ impl Ran {
         self
     }
 
+    /// How many passkeys it deleted.
+    pub(crate) fn deleted(&self) -> usize {
+        self.event("deleted")["passkeys"].as_array().unwrap().len()
+    }
+
     pub(crate) fn event(&self, name: &str) -> &Value {
         let found = self.events.iter().find(|event| event["event"] == name);
         found.unwrap_or_else(|| panic!("no event {name}: {self:#?}"))
@@ -60,9 +64,11 @@ pub(crate) fn program(desk: &Desk, arguments: &[&str]) -> impl Future<Output = R
         std::fs::write(&pin, "a long PIN\n").unwrap();
         std::fs::set_permissions(&pin, PermissionsExt::from_mode(0o600)).unwrap();
     }
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cabled"));
+    let mut command = desk.seat(env!("CARGO_BIN_EXE_cabled"));
     command.args(["--json", "phone"]).args(arguments).arg("--pin-file").arg(&pin);
-    command.env_remove("CABLED_RADIO").env_remove("WAYLAND_DISPLAY").envs(desk.environment());
+    for name in ["CABLED_RADIO", "CABLED_RELAY", "CABLED_CA", "CABLED_STORE", "WAYLAND_DISPLAY"] {
+        command.env_remove(name);
+    }
     command.stdin(Stdio::null()).kill_on_drop(true);
     async move {
         let output = soon("the end of the phone program", command.output()).await.unwrap();
@@ -73,9 +79,17 @@ pub(crate) fn program(desk: &Desk, arguments: &[&str]) -> impl Future<Output = R
     }
 }
 
+/// Runs `cabled phone passkeys ...` at a desk.
+pub(crate) fn passkeys(desk: &Desk, arguments: &[&str]) -> impl Future<Output = Ran> + use<> {
+    let store = desk.folder.path().join("phone").display().to_string();
+    program(desk, &[&["--store", &store, "passkeys"], arguments].concat())
+}
+
 /// As a user does who looks at the laptop's screen with this very machine's phone program.
 pub(crate) fn scan_screen(desk: &Desk, more: &[&str]) -> impl Future<Output = Ran> + use<> {
-    program(desk, &[&["scan", "--screen", "--auto-approve"], more].concat())
+    let own = desk.phone_arguments();
+    let own = own.iter().map(String::as_str).collect::<Vec<_>>();
+    program(desk, &[&["scan", "--screen", "--auto-approve"], &own[..], more].concat())
 }
 
 /// What the phone's user does, request by request; approves when nothing is left.
@@ -133,31 +147,46 @@ pub(crate) struct InProcess {
 }
 
 impl InProcess {
-    pub(crate) fn new(desk: &Desk) -> Self {
-        Self::with(desk, Config::default())
-    }
-
-    /// A phone that leaves the choice of an account to the laptop.
-    pub(crate) fn that_lists_accounts(desk: &Desk) -> Self {
-        let several_accounts = SeveralAccounts::AskClient;
-        Self::with(desk, Config { several_accounts, ..Config::default() })
-    }
-
     #[allow(clippy::disallowed_types, reason = "a phone draws the system's randomness")]
-    fn with(desk: &Desk, config: Config) -> Self {
+    pub(crate) fn new(desk: &Desk) -> Self {
         // Unlocking is slow on purpose, and no part of what is looked at here.
         let cost = KdfCost { memory_kib: 8, passes: 1, lanes: 1 };
         let pin = Pin::new("a long PIN".to_owned()).unwrap();
         let folder = desk.folder.path().join("phone-in-process");
         let store = Store::create_with_cost(&folder, &pin, cost, &mut OsRng).unwrap();
+        Self::over(store, desk, Config::default())
+    }
+
+    /// The same phone, set to leave the choice of an account to the laptop.
+    pub(crate) fn that_lists_accounts(self, desk: &Desk) -> Self {
+        let several_accounts = SeveralAccounts::AskClient;
+        Self::over(self.store, desk, Config { several_accounts, ..Config::default() })
+    }
+
+    fn over(store: Store, desk: &Desk, config: Config) -> Self {
         let user = Arc::new(User::default());
         let connector = Connector::new(Trust::Only(desk.authority()));
-        let service = TunnelServiceId::GOOGLE;
-        let to = PhoneConfig::new(connector, desk.relay().clone(), service);
+        let to = PhoneConfig::new(connector, desk.relay(), TunnelServiceId::GOOGLE);
         let engine = Engine::new(store.clone(), Arc::clone(&user), config);
         let radio = Radio::open(&desk.air()).unwrap();
         let phone = Phone::new(radio, to, engine).unwrap();
         Self { phone, store, user, display: desk.display.clone() }
+    }
+
+    /// Saves a passkey and then, before a word of it leaves, has no battery any more. Gives the phone as
+    /// it is when it is switched on again.
+    pub(crate) async fn dies_after_saving(mut self, desk: &Desk) -> Self {
+        let store = self.store.clone();
+        let dying = tokio::spawn(async move {
+            self.scan_with(std::future::pending(), |outcome| {
+                assert!(matches!(outcome, Outcome::Saved { .. }), "{outcome:?}");
+                // Everything that it had in hand is dropped, as with a process that ends here.
+                std::panic::resume_unwind(Box::new("no battery"));
+            })
+            .await
+        });
+        assert!(soon("the phone's death", dying).await.unwrap_err().is_panic());
+        Self::over(store, desk, Config::default())
     }
 
     /// What the user does, in this order.
@@ -171,18 +200,22 @@ impl InProcess {
 
     /// Finds the code on the screen and answers it to the end.
     pub(crate) async fn scan(&mut self) -> Answered {
-        self.scan_until(std::future::pending()).await
+        self.scan_with(std::future::pending(), |_| {}).await
     }
 
-    /// The same, until `cancel`: as somebody who switches the phone off.
+    /// The same, but switches the phone off once it asks.
     pub(crate) async fn walk_away_when_asked(&mut self) -> Answered {
         self.will(&[Will::Ponder]);
         let user = Arc::clone(&self.user);
-        self.scan_until(async move { user.bell.notified().await }).await
+        self.scan_with(async move { user.bell.notified().await }, |_| {}).await
     }
 
     #[allow(clippy::disallowed_types, reason = "a phone draws the system's randomness")]
-    async fn scan_until(&mut self, cancel: impl Future<Output = ()> + Send) -> Answered {
+    async fn scan_with(
+        &mut self,
+        cancel: impl Future<Output = ()> + Send,
+        on_answer: impl Fn(&Outcome) + Send + Sync,
+    ) -> Answered {
         let text = code_on(&self.display).await;
         let contents = QrContents::decode(&text).unwrap();
         let (mut started_ms, mut outcomes, mut acknowledged) = (0.0, Vec::new(), false);
@@ -191,7 +224,10 @@ impl InProcess {
         let answering =
             self.phone.answer(contents, cancel, clock, rng, |progress| match progress {
                 Progress::OpeningTunnel => started_ms = now_ms(),
-                Progress::Answered(outcome) => outcomes.push(words(outcome)),
+                Progress::Answered(outcome) => {
+                    on_answer(outcome);
+                    outcomes.push(words(outcome));
+                }
                 Progress::Acknowledged => acknowledged = true,
                 _ => {}
             });

@@ -9,7 +9,7 @@ fn help_names_every_command_and_fits_the_screen() {
     let help = run(&["--help"]).succeeded();
     assert!(help.err.is_empty());
     let text = help.out.join("\n");
-    for command in ["demo", "register", "sign-in", "phone", "relay", "inspect"] {
+    for command in ["demo", "register", "sign-in", "phone", "relay", "inspect", "testbed"] {
         assert!(text.contains(&format!("\n  {command} ")), "{text}");
         let own = run(&[command, "--help"]).succeeded();
         assert!(own.out.iter().any(|line| line.starts_with("Usage: cabled ")), "{own:?}");

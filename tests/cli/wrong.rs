@@ -224,3 +224,27 @@ fn nobody_can_be_asked_without_a_terminal() {
     assert!(error.contains("there is no terminal"), "{error}");
     assert!(hint.contains("--auto-approve and --pin-file"), "{hint}");
 }
+
+#[test]
+fn a_fake_bluetooth_that_cannot_be() {
+    let place = Place::new();
+    let bluez = ["testbed", "bluez", "--radio"];
+    let with = |more: &[&'static str], radio: &str| {
+        let mut all: Vec<String> = bluez.iter().map(ToString::to_string).collect();
+        all.push(radio.to_owned());
+        all.extend(more.iter().map(ToString::to_string));
+        all
+    };
+    let mut no_daemon = binary();
+    no_daemon.args(with(&[], &place.air())).env("PATH", place.path(""));
+    let (error, hint) = Program::of(no_daemon).end().failed(1);
+    assert_eq!(
+        (&*error, &*hint),
+        ("dbus-daemon was not found", "install it; on Debian: apt install dbus")
+    );
+    let (error, hint) = run(&with(&[], "bluez")).failed(2);
+    assert_eq!(
+        (&*error, &*hint),
+        ("a fake Bluetooth needs a simulated radio", "use --radio air:DIR")
+    );
+}

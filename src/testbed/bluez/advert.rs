@@ -2,29 +2,31 @@
 
 use std::collections::HashMap;
 
-use cabled::ble::{Outgoing, ServiceUuid};
 use zbus::zvariant::{OwnedValue, Value};
+
+use crate::ble::{Outgoing, ServiceUuid};
 
 /// Bytes of a legacy advertisement.
 const BUDGET: usize = 31;
 
 /// An advert as a client asks for it.
 #[derive(Debug, Clone)]
-pub(crate) struct Request {
+#[non_exhaustive]
+pub struct AdvertRequest {
     /// Type `broadcast`, else `peripheral`.
-    pub(crate) broadcast: bool,
+    pub broadcast: bool,
     /// Whether there is a list of service UUIDs.
-    pub(crate) listed: bool,
+    pub listed: bool,
     /// Milliseconds between two sendings, if asked for.
-    pub(crate) interval: Option<u32>,
+    pub interval: Option<u32>,
     /// Whether it is to be discoverable, if said.
-    pub(crate) discoverable: Option<bool>,
-    /// Bytes that it takes on the air.
-    pub(crate) size: usize,
+    pub discoverable: Option<bool>,
+    /// Bytes that it takes on the air, at most 31.
+    pub size: usize,
     data: Vec<(String, Vec<u8>)>,
 }
 
-impl Request {
+impl AdvertRequest {
     /// Reads the answer to `GetAll`; the error is the end of an `org.bluez.Error` name.
     pub(super) fn read(all: &HashMap<String, OwnedValue>) -> Result<Self, &'static str> {
         let kind: String = get(all, "Type")?.ok_or("InvalidArguments")?;

@@ -8,11 +8,12 @@ use cabled::cli::relying_party::{
     Verified,
 };
 use cabled::client::webauthn::Base64Url;
-use rand_core::{OsRng, RngCore};
+use rand_core::RngCore as _;
 use serde_json::{Value, json};
 
-/// More of either, and the oldest go: nobody at a test site has that many.
+/// Nobody at a test site has more; a page that asks for ever must not fill the memory.
 const MAX_ACCOUNTS: usize = 1000;
+const MAX_SESSIONS: usize = 1000;
 const MAX_PENDING: usize = 1000;
 
 /// Why the site refuses, beside what WebAuthn says.
@@ -72,14 +73,16 @@ pub(crate) struct Site {
     policy: Policy,
 }
 
+#[allow(clippy::disallowed_methods, reason = "this is where time enters the example")]
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 /// A name that nobody can guess.
+#[allow(clippy::disallowed_types, reason = "this is where randomness enters the example")]
 fn token() -> String {
     let mut bytes = vec![0; 24];
-    OsRng.fill_bytes(&mut bytes);
+    rand_core::OsRng.fill_bytes(&mut bytes);
     Base64Url(bytes).encode()
 }
 
@@ -124,6 +127,9 @@ impl Site {
     }
 
     fn sign_in(&mut self, name: String) -> String {
+        if self.sessions.len() >= MAX_SESSIONS {
+            self.sessions.clear();
+        }
         let session = token();
         self.sessions.insert(session.clone(), name);
         session
@@ -160,9 +166,7 @@ impl Site {
         }
         let person = self.person(&name)?;
         let verified = person.account.finish_registration(ceremony, &credential.to_string());
-        let verified = verified.map_err(|error| {
-            Refusal::WebAuthn(error, credential["id"].as_str().map(ToOwned::to_owned))
-        })?;
+        let verified = verified.map_err(|error| Refusal::WebAuthn(error, id_of(credential)))?;
         let method = Method::new(&verified, person.methods.len());
         let json = method.json();
         person.methods.push(method);
@@ -196,7 +200,7 @@ impl Site {
         let Pending::SignIn(name, ceremony) = self.take(ceremony)? else {
             return Err(Refusal::UnknownCeremony);
         };
-        let orphan = credential["id"].as_str().map(ToOwned::to_owned);
+        let orphan = id_of(credential);
         let unknown = || Refusal::WebAuthn(RelyingPartyError::UnknownPasskey, orphan.clone());
         let name = name.or_else(|| self.named_by(credential)).ok_or_else(unknown)?;
         let person = self.person(&name)?;
@@ -214,7 +218,8 @@ impl Site {
 
     /// The account whose user handle a passkey brought back.
     fn named_by(&self, credential: &Value) -> Option<String> {
-        let handle = Base64Url::decode(credential["response"]["userHandle"].as_str()?)?.0;
+        let handle = credential.pointer("/response/userHandle")?.as_str()?;
+        let handle = Base64Url::decode(handle)?.0;
         let mut people = self.people.iter();
         let (name, _) = people.find(|(_, person)| person.account.user_handle() == handle)?;
         Some(name.clone())
@@ -285,6 +290,11 @@ impl Method {
             "command": crate::explain::delete_command(&self.id),
         })
     }
+}
+
+/// The passkey that an answer of the browser is about.
+fn id_of(credential: &Value) -> Option<String> {
+    credential.get("id")?.as_str().map(ToOwned::to_owned)
 }
 
 fn checked(name: &str) -> Result<String, Refusal> {

@@ -1,11 +1,12 @@
 //! Ceremonies as a user has them, and how each comes out on the page, on the phone and in the store.
 
 use cabled::authenticator::{ConsentRequest, State};
+use image::Rgb;
 use serde_json::Value;
 
 use crate::desk::Desk;
 use crate::my_turn;
-use crate::phone::{InProcess, Will, passkeys, scan_screen};
+use crate::phone::{InProcess, Will, code_on, passkeys, scan_screen};
 
 const ANNA: &str = "anna@example.com";
 
@@ -90,6 +91,8 @@ async fn a_new_user_registers_signs_in_and_deletes() {
     desk.page.click("#add").await;
     desk.keep_screen("add");
     desk.page.click("#create").await;
+    code_on(&desk.display).await;
+    desk.keep_screen("code");
     let ran = scan_screen(&desk, &[]).await.succeeded();
     assert_eq!(ran.event("result")["outcome"], "registered");
     assert_eq!(said(&mut desk).await, "Passkey saved");
@@ -184,19 +187,16 @@ async fn of_several_accounts_the_user_chooses_on_either_device() {
     let mut phone = phone.that_lists_accounts(&desk);
     sign_in(&mut desk, None).await;
     let (answered, ()) = tokio::join!(phone.scan(), async {
-        phone_is_done_listing(&mut desk).await;
-        desk.press("Down");
-        desk.press("Return");
+        // The list is the only window of the browser's that reaches down to there.
+        let (inside, annas_row) = ((780, 450), (600, 400));
+        desk.until_screen(|screen| *screen.get_pixel(inside.0, inside.1) == Rgb([255; 3])).await;
+        desk.keep_screen("chromiums-list");
+        desk.insists_on_clicking(annas_row).await;
     });
     assert_eq!(answered.outcomes, ["offered", "offered"], "{answered:?}");
     assert!(answered.result.is_ok(), "{answered:?}");
     assert_eq!(said(&mut desk).await, "You are signed in");
-}
-
-/// Chromium's list of accounts has come up in place of its "connecting".
-async fn phone_is_done_listing(desk: &mut Desk) {
-    tokio::time::sleep(std::time::Duration::from_secs(8)).await;
-    desk.keep_screen("chromiums-list");
+    assert!(desk.page.text("#message-text").await.starts_with(ANNA));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

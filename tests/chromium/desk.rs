@@ -12,13 +12,19 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
+use std::time::Duration;
 
 use cabled::ble::RadioSpec;
 use cabled::cli::screen::Screen;
 use cabled::hybrid::tunnel::ServiceUrl;
+use image::RgbImage;
 
 use crate::alone::{Alone, air};
 use crate::devtools::{PATIENCE, Page};
+use crate::soon;
+
+/// Whether the page says how it went.
+const HAS_RESULT: &str = "document.querySelector('#message').checkVisibility()";
 
 /// Pictures of what was seen, for people to look at.
 pub(crate) fn album() -> PathBuf {
@@ -171,17 +177,45 @@ impl Desk {
 
     /// The user closes whatever the browser shows in place of a result, if it still does.
     pub(crate) async fn gives_up(&mut self) {
-        let over = "document.querySelector('#message').checkVisibility()";
-        if self.page.value(over).await == false {
+        if self.page.value(HAS_RESULT).await == false {
             self.press("Escape");
         }
-        self.page.until(over).await;
+        self.page.until(HAS_RESULT).await;
+    }
+
+    /// Waits until something is on the screen, windows of the browser's own included.
+    pub(crate) async fn until_screen(&self, wanted: impl Fn(&RgbImage) -> bool) {
+        let screen = Screen::open(Some(&self.display)).unwrap();
+        let looking = async {
+            while !wanted(&screen.capture().unwrap()) {
+                tokio::task::yield_now().await;
+            }
+        };
+        soon("what was to be on the screen", looking).await;
+    }
+
+    /// Clicks on something in a window of the browser's own, until the page has its result. The browser
+    /// takes no click for half a second after such a window has come up or was clicked on, so that
+    /// nobody is tricked into one: a user who is too quick clicks again.
+    pub(crate) async fn insists_on_clicking(&mut self, (x, y): (u32, u32)) {
+        let [x, y] = [x, y].map(|place| place.to_string());
+        let trying = async {
+            while self.page.value(HAS_RESULT).await == false {
+                tokio::time::sleep(Duration::from_millis(600)).await;
+                self.xdotool(&["mousemove", &x, &y, "click", "1"]);
+            }
+        };
+        soon("a click that counts", trying).await;
     }
 
     /// Presses a key in whatever window has the word, which may be the browser's own dialog.
     pub(crate) fn press(&self, key: &str) {
+        self.xdotool(&["key", key]);
+    }
+
+    fn xdotool(&self, arguments: &[&str]) {
         let mut xdotool = Command::new("xdotool");
-        let status = xdotool.args(["key", key]).env("DISPLAY", &self.display).status();
+        let status = xdotool.args(arguments).env("DISPLAY", &self.display).status();
         assert!(status.expect("xdotool is needed (Debian package: xdotool)").success());
     }
 }

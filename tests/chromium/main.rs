@@ -12,7 +12,8 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::print_stdout,
-    reason = "a test fails by panicking"
+    clippy::disallowed_types,
+    reason = "a test fails by panicking, and draws system randomness as a program would"
 )]
 
 #[allow(dead_code, reason = "the example ends it in order, tests drop it")]
@@ -22,6 +23,7 @@ mod ceremonies;
 mod desk;
 mod devtools;
 mod fifty;
+mod page;
 mod phone;
 mod policy;
 

@@ -37,7 +37,8 @@ pub(crate) fn now_ms() -> f64 {
 pub(crate) struct Ran {
     pub(crate) status: i32,
     pub(crate) events: Vec<Value>,
-    pub(crate) errors: String,
+    #[allow(dead_code, reason = "shown when a test fails")]
+    errors: String,
 }
 
 impl Ran {
@@ -147,7 +148,6 @@ pub(crate) struct InProcess {
 }
 
 impl InProcess {
-    #[allow(clippy::disallowed_types, reason = "a phone draws the system's randomness")]
     pub(crate) fn new(desk: &Desk) -> Self {
         // Unlocking is slow on purpose, and no part of what is looked at here.
         let cost = KdfCost { memory_kib: 8, passes: 1, lanes: 1 };
@@ -210,7 +210,6 @@ impl InProcess {
         self.scan_with(async move { user.bell.notified().await }, |_| {}).await
     }
 
-    #[allow(clippy::disallowed_types, reason = "a phone draws the system's randomness")]
     async fn scan_with(
         &mut self,
         cancel: impl Future<Output = ()> + Send,
@@ -246,8 +245,8 @@ fn words(outcome: &Outcome) -> String {
     }
 }
 
-/// Looks at a display until a code is on it.
-async fn code_on(display: &str) -> String {
+/// Looks at a display until a code is on it, and gives its text.
+pub(crate) async fn code_on(display: &str) -> String {
     let display = display.to_owned();
     let looking = tokio::task::spawn_blocking(move || {
         let screen = Screen::open(Some(&display)).unwrap();

@@ -50,21 +50,20 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // Browsers take passkeys on localhost as if it were https, but never on a bare address.
     let origin = format!("http://localhost:{}", listener.local_addr()?.port());
     println!("listening on {origin}/");
+    let site = axum::serve(listener, api::router(&origin));
+    if !options.alone {
+        return Ok(site.await?);
+    }
     let folder = tempfile::Builder::new().prefix("cabled-alone-").tempdir()?;
-    let alone = match options.alone {
-        true => Some(Alone::start(folder.path()).await?),
-        false => None,
-    };
-    if let Some(alone) = &alone {
-        println!("\n# The laptop:\n{}", browser_command(alone, &origin));
-        println!("\n# The phone, once Chromium shows its code:\n{}", phone_command(alone));
+    let alone = Alone::start(folder.path()).await?;
+    println!("\n# The laptop:\n{}", browser_command(&alone, &origin));
+    println!("\n# The phone, once Chromium shows its code:\n{}", phone_command(&alone));
+    // What it made goes with it, so it has to end in order.
+    tokio::select! {
+        served = site => served?,
+        ended = tokio::signal::ctrl_c() => ended?,
     }
-    let ended = async { tokio::signal::ctrl_c().await.unwrap_or_default() };
-    axum::serve(listener, api::router(&origin)).with_graceful_shutdown(ended).await?;
-    match alone {
-        Some(alone) => alone.stop().await,
-        None => Ok(()),
-    }
+    alone.stop().await
 }
 
 fn browser_command(alone: &Alone, origin: &str) -> String {

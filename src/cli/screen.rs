@@ -27,6 +27,9 @@ pub enum ScreenError {
     /// The display does not show itself.
     #[error("the X display does not let itself be looked at")]
     Capture(#[source] ReplyError),
+    /// It does not answer in time.
+    #[error("the X display does not answer")]
+    Silent,
     /// One colour all over.
     #[error("the X display shows nothing")]
     Blank,

@@ -94,7 +94,7 @@ impl Desk {
     pub(crate) async fn new(name: &'static str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut xvfb = Command::new("Xvfb");
-        xvfb.args(["-displayfd", "1", "-screen", "0", "1200x900x24", "-nolisten", "tcp"]);
+        xvfb.args(["-displayfd", "1", "-screen", "0", "1200x900x24", "-noreset"]);
         let (xvfb, display) = Program::start(&mut xvfb, false, |line| line.parse::<u16>().is_ok());
         let display = format!(":{display}");
         let alone = Alone::start(folder.path()).await.unwrap();

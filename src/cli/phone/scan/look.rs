@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use ::image::DynamicImage;
+use ::image::{DynamicImage, GrayImage};
 use serde_json::json;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::cli::advice;
 use crate::cli::failure::{Failure, Status};
@@ -15,17 +15,11 @@ use crate::cli::screen::{Screen, ScreenError};
 /// How long a code may take to come up.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long the display may take to answer.
+const ANSWER: Duration = Duration::from_secs(10);
+
 /// Between two looks; a code is there for minutes.
 const PAUSE: Duration = Duration::from_millis(100);
-
-/// What one look shows.
-enum Seen {
-    Code(String),
-    /// Nothing, and why.
-    Nothing(ImageError),
-    /// One colour all over.
-    Blank,
-}
 
 /// The text of the code on the screen.
 ///
@@ -34,55 +28,64 @@ enum Seen {
 /// The screen cannot be looked at, shows several codes, or shows none in time.
 pub(super) async fn for_code(reporter: Reporter) -> Result<String, Failure> {
     let deadline = Instant::now() + PATIENCE;
-    let opened =
-        timeout_at(deadline, blocking(|| Screen::open(None))).await.map_err(|_| silent())??;
-    let mut screen = opened.map_err(|error| cannot(&error))?;
+    let mut screen = answered(|| Screen::open(None)).await?;
     reporter.step("looking", "Looking for a code on the screen.", json!({}));
-    let mut last = ImageError::NoQrCode;
+    let mut last = (GrayImage::default(), ImageError::NoQrCode);
     while Instant::now() < deadline {
-        let looked = blocking(move || (look(&screen), screen));
-        let (seen, same) = timeout_at(deadline + PAUSE, looked).await.map_err(|_| silent())??;
+        let (picture, same) = answered(move || Ok((screen.capture()?, screen))).await?;
         screen = same;
-        match seen.map_err(|error| cannot(&error))? {
-            Seen::Code(text) => return Ok(text),
-            // Under Wayland, X programs see a display on which nothing ever is.
-            Seen::Blank if wayland() => return Err(cannot(&ScreenError::Blank)),
-            Seen::Blank => {}
-            Seen::Nothing(ImageError::Several) => return Err(advice::image(&ImageError::Several)),
-            Seen::Nothing(why) => last = why,
+        let picture = DynamicImage::from(picture).into_luma8();
+        // Looking for a code is work, and a screen stands still most of the time.
+        if picture != last.0 {
+            visible(&picture)?;
+            let (picture, found) = blocking(move || {
+                let found = image::find(&picture);
+                (picture, found)
+            })
+            .await?;
+            match found {
+                Ok(text) => return Ok(text),
+                Err(error @ ImageError::Several) => return Err(advice::image(&error)),
+                Err(why) => last = (picture, why),
+            }
         }
         sleep(PAUSE).await;
     }
-    let error =
-        format!("no code for passkeys came up on the screen within {} s", PATIENCE.as_secs());
-    let hint = match last {
-        ImageError::NotFido => {
-            "the code on the screen is for something else; show the one for passkeys"
-        }
-        _ => "show the code on this screen, whole and uncovered, and run it again",
-    };
-    Err(Failure::new(Status::NotHeard, error, hint))
+    Err(none(&last.1))
 }
 
-fn look(screen: &Screen) -> Result<Seen, ScreenError> {
-    let picture = DynamicImage::from(screen.capture()?).into_luma8();
+/// What the display says, unless it keeps silent.
+async fn answered<T: Send + 'static>(
+    ask: impl FnOnce() -> Result<T, ScreenError> + Send + 'static,
+) -> Result<T, Failure> {
+    match timeout(ANSWER, blocking(ask)).await {
+        Ok(answer) => answer?.map_err(|error| advice::screen(&error, wayland())),
+        Err(_) => Err(advice::screen(&ScreenError::Silent, wayland())),
+    }
+}
+
+/// Under Wayland, X programs see a display on which nothing ever is. Elsewhere it may just be dark.
+fn visible(picture: &GrayImage) -> Result<(), Failure> {
     let mut pixels = picture.pixels();
     let first = pixels.next();
-    if pixels.all(|pixel| Some(pixel) == first) {
-        return Ok(Seen::Blank);
+    match wayland() && pixels.all(|pixel| Some(pixel) == first) {
+        true => Err(advice::screen(&ScreenError::Blank, true)),
+        false => Ok(()),
     }
-    Ok(image::find(&picture).map_or_else(Seen::Nothing, Seen::Code))
 }
 
 fn wayland() -> bool {
     std::env::var_os("WAYLAND_DISPLAY").is_some_and(|name| !name.is_empty())
 }
 
-fn cannot(error: &ScreenError) -> Failure {
-    advice::screen(error, wayland())
-}
-
-fn silent() -> Failure {
-    let hint = "take a screenshot, and name it with --image FILE";
-    Failure::new(Status::Failure, "the X display does not answer", hint)
+fn none(why: &ImageError) -> Failure {
+    let seconds = PATIENCE.as_secs();
+    let error = format!("no code for passkeys came up on the screen within {seconds} s");
+    let hint = match why {
+        ImageError::NotFido => {
+            "the code on the screen is for something else; show the one for passkeys"
+        }
+        _ => "show the code on this screen, whole and uncovered, and run it again",
+    };
+    Failure::new(Status::NotHeard, error, hint)
 }

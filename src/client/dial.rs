@@ -22,6 +22,9 @@ pub(super) enum Channel {
 }
 
 impl DataChannel for Channel {
+    /// One of the two cannot.
+    const TELLS_GOODBYE: bool = false;
+
     async fn send(&mut self, message: &[u8]) -> Result<(), channel::Error> {
         match self {
             Self::Tunnel(channel) => channel.send(message).await,

@@ -25,6 +25,9 @@ ADDRESSES = """wss://cable.ua5v.com ws://127.0.0.1:8080 wss://[::1]:443/prefix/ 
 https://cable.auth.com/cable/connect/090A0B/%s http://localhost/x?y=1 //other.example/cable /cable
 ws://[2001:db8::1] wss://user@host/ wss://host:0 wss://host/a?b wss://host/a#b""".split()
 
+PROXIES = ["http://user:p%40ss@proxy.example:3128", "https://[2001:db8::1]:8080/", "proxy.example",
+           "localhost,.corp.example,*.b.example:8443 10.0.0.0/8 [2001:db8::1]:80,2001:db8::/32", "*"]
+
 CREATION = {
     "rp": {"id": "contoso.com", "name": "Contoso"},
     "user": {"id": "dXNlcg", "name": "zoe@contoso.com", "displayName": "Zoë"},
@@ -128,6 +131,7 @@ def seeds():
     paths = [text for text in strings(every) if text.startswith("/cable/")]
     paths += [address % TUNNEL if "%" in address else address for address in ADDRESSES]
     paths += ["090a0b", oracle["contact"]["client_payload_header"], f"/cable/new/{TUNNEL}?a=b"]
+    paths += PROXIES
     yield "tunnel_grammar", [text.encode() for text in paths]
 
     messages = list(unhex(strings(ctap)))
@@ -147,7 +151,17 @@ def seeds():
     switch = b"HTTP/1.1 101 Switching Protocols\r\n" + UPGRADE + ACCEPT + PROTOCOL
     yield "relay_head", [switch + b"\r\n", switch + b"X-caBLE-Routing-ID: 090A0B\r\n\r\n\x82\0",
                          b"HTTP/1.1 302 Found\r\nLocation: wss://b.example/c\r\n\r\n",
-                         b"HTTP/1.0 410 Gone\r\nContent-Length: 0\r\n\r\n"]
+                         b"HTTP/1.0 410 Gone\r\nContent-Length: 0\r\n\r\n",
+                         b"HTTP/1.0 200 Connection established\r\n\r\n",
+                         b"HTTP/1.1 407 X\r\nProxy-Authenticate: Basic realm=x\r\n\r\nno"]
+
+    point = b"\x04" + bytes(80)
+    for piece in (1, 7, 255):
+        for how, frame in ((1, lambda m: len(m).to_bytes(4, "big") + m), (2, lambda m: m + b"\r\n")):
+            line = b"".join(frame(m) for m in (point, b"", b"answer", bytes(300)))
+            yield "l2cap_framing", [bytes([mode, piece]) + line[:cut]
+                                    for mode in (0, how) for cut in (len(line), 3, 84, 90)]
+    yield "l2cap_framing", [b"\1\1\0\x10\0\1", b"\1\1\0\x10\0\0ab", b"\2\1\r\r\n\n", b"\0\1\xff"]
 
     attested = b"\x45" + bytes(4) + bytes(16) + b"\0\x03\1\2\3"
     attested += cbor({1: 2, 3: -7, -1: 1, -2: bytes(32), -3: bytes(32)})

@@ -8,7 +8,8 @@
     reason = "a test fails by panicking"
 )]
 
-use std::process::{Command, Output};
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Output, Stdio};
 
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
 
@@ -20,12 +21,17 @@ fn schema() -> MessageDescriptor {
 }
 
 fn run(args: &[&str]) -> Output {
+    binary(args).output().unwrap()
+}
+
+fn binary(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cabled"));
     for variable in ["CABLED_RADIO", "CABLED_RELAY", "CABLED_CA", "CABLED_STORE", "CABLED_PIN_FILE"]
     {
         command.env_remove(variable);
     }
-    command.arg("--json").args(args).output().unwrap()
+    command.arg("--json").args(args);
+    command
 }
 
 /// Holds each line against the schema; gives the names of the events.
@@ -55,6 +61,17 @@ fn the_demo_keeps_to_the_schema() {
 }
 
 #[test]
+fn the_doctor_keeps_to_the_schema() {
+    let schema = schema();
+    let output = run(&["doctor", "--offline", "--proxy", "none", "--ca", "/nonexistent"]);
+    assert!(!output.status.success(), "the certificates are missing");
+    let names = events(&schema, &output.stdout);
+    assert_eq!(names.last().map(String::as_str), Some("summary"));
+    assert!(names.len() > 5 && names[..names.len() - 1].iter().all(|name| name == "finding"));
+    assert_eq!(events(&schema, &output.stderr), ["checking", "failed"]);
+}
+
+#[test]
 fn failures_keep_to_the_schema() {
     let schema = schema();
     let air = ["--radio", "air:/proc/no/air"];
@@ -73,13 +90,48 @@ fn failures_keep_to_the_schema() {
     }
 }
 
-#[test]
-fn a_phone_that_finds_no_relay_keeps_to_the_schema() {
+/// A folder with a PIN in it, and a way to name files there.
+fn place() -> (tempfile::TempDir, impl Fn(&str) -> String) {
     let folder = tempfile::tempdir().unwrap();
-    let path = |name: &str| folder.path().join(name).display().to_string();
+    let root = folder.path().to_owned();
+    let path = move |name: &str| root.join(name).display().to_string();
     std::fs::write(path("pin"), "123456\n").unwrap();
     let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
     std::fs::set_permissions(path("pin"), private).unwrap();
+    (folder, path)
+}
+
+#[test]
+fn a_registration_without_internet_keeps_to_the_schema() {
+    let (_folder, path) = place();
+    let air = format!("air:{}", path("air"));
+    let both = ["--radio", &air, "--relay", "ws://127.0.0.1:1"];
+    let mut laptop =
+        binary(&[&["register", "--rp-id", "a.example", "--offline"], &both[..]].concat());
+    let mut laptop = laptop.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut told = BufReader::new(laptop.stderr.take().unwrap());
+    let mut first = String::new();
+    told.read_line(&mut first).unwrap();
+    let code: serde_json::Value = serde_json::from_str(&first).unwrap();
+    let (store, pin) = (path("store"), path("pin"));
+    let own = ["--store", &store, "--pin-file", &pin, "--auto-approve"];
+    let scan = ["phone", "scan", code["text"].as_str().unwrap()];
+    let phone = run(&[&scan[..], &both, &own].concat());
+    std::io::Read::read_to_string(&mut told, &mut first).unwrap();
+    assert!(laptop.wait().unwrap().success() && phone.status.success(), "{first} {phone:?}");
+    let schema = schema();
+    for (lines, wanted) in [
+        (first.as_bytes(), &["listening", "connected", "registered"][..]),
+        (&phone.stdout, &["without-tunnel", "advertising", "connected", "result"]),
+    ] {
+        let names = events(&schema, lines);
+        assert!(wanted.iter().all(|name| names.iter().any(|n| n == name)), "{names:?}");
+    }
+}
+
+#[test]
+fn a_phone_that_finds_no_relay_keeps_to_the_schema() {
+    let (_folder, path) = place();
     let vectors = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/public.json");
     let vectors: serde_json::Value =
         serde_json::from_str(&std::fs::read_to_string(vectors).unwrap()).unwrap();

@@ -1,8 +1,9 @@
-//! HTTP heads of the upgrade: requests as the relay reads them, answers as its clients do. A head
-//! is judged once and for good, however it is cut into packets, and our answers stay one head.
+//! HTTP heads of the upgrade: requests as the relay reads them, answers as its clients do, and those
+//! of a proxy before that. A head is judged once and for good, however it is cut into packets, and
+//! our answers stay one head.
 #![no_main]
 
-use cabled::channel::websocket::fuzz_upgrade_answer;
+use cabled::channel::websocket::{fuzz_connect_answer, fuzz_upgrade_answer};
 use cabled::relay::fuzz_request_head;
 use libfuzzer_sys::fuzz_target;
 
@@ -11,6 +12,7 @@ const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 fuzz_target!(|data: &[u8]| {
     check_request(data);
     check_answer(data);
+    check_proxy(data);
 });
 
 fn check_request(data: &[u8]) {
@@ -39,4 +41,16 @@ fn check_answer(data: &[u8]) {
     assert!(data.ends_with(&rest) && status < 1000);
     let proof = data.windows(ACCEPT.len()).any(|part| part == ACCEPT.as_bytes());
     assert!(!valid || proof, "upgraded without the proof");
+}
+
+fn check_proxy(data: &[u8]) {
+    let Some(verdict) = fuzz_connect_answer(data) else { return };
+    let Ok(()) = verdict else {
+        let more = [data, b"\r\n\r\n"].concat();
+        assert!(!matches!(fuzz_connect_answer(&more), Some(Ok(()))), "granted after all");
+        return;
+    };
+    assert!(fuzz_connect_answer(&data[..data.len() - 1]).is_none(), "granted before its end");
+    let more = [data, b"\x82"].concat();
+    assert!(matches!(fuzz_connect_answer(&more), Some(Err(_))), "spoken to out of turn");
 }

@@ -1,7 +1,8 @@
 //! Tunnel URLs, paths and headers: each has one canonical spelling, and nothing that is read can
-//! break out of a request line.
+//! break out of a request line. Proxies' URLs and the list of what goes around them, too.
 #![no_main]
 
+use cabled::channel::proxy::{Around, Proxy};
 use cabled::hybrid::tunnel::{
     Endpoint, RoutingId, ServiceUrl, TunnelId, TunnelUrl, decode_client_payload,
     encode_client_payload,
@@ -32,7 +33,21 @@ fuzz_target!(|text: &str| {
     if let Ok(payload) = decode_client_payload(text) {
         assert!(encode_client_payload(&payload).eq_ignore_ascii_case(text));
     }
+    check_proxy(text);
 });
+
+fn check_proxy(text: &str) {
+    if let Ok(proxy) = text.parse::<Proxy>() {
+        let shown = proxy.to_string();
+        assert!(!shown.contains('@') && shown.bytes().all(|byte| byte.is_ascii_graphic()));
+        let again = shown.parse::<Proxy>().expect("it is one");
+        assert!(!again.has_credentials() && again.to_string() == shown);
+    }
+    let Ok(around) = text.parse::<Around>();
+    let all = text.split([',', ' ', '\t', '\n', '\r', '\x0c']).any(|item| item == "*");
+    assert!(!all || around.covers("any.example", 443));
+    assert!(all || !around.covers("", 443), "no name is covered");
+}
 
 fn check_service(service: &ServiceUrl) {
     let text = service.to_string();

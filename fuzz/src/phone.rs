@@ -9,7 +9,7 @@ use cabled::hybrid::linking::LinkingInfo;
 use crate::{KEYS, scene};
 
 /// What one input may bring to the outside, in outputs and in bytes beyond those of the input.
-const MAX_OUTPUTS: usize = 4;
+const MAX_OUTPUTS: usize = 5;
 const MAX_EXTRA: usize = 512;
 
 /// The machine, and what a driver knows of it.

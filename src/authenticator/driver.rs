@@ -1,4 +1,4 @@
-//! One transaction of the phone: the pure state machine between tunnel, radio and engine.
+//! One transaction of the phone: the pure state machine between data channels, radio and engine.
 //!
 //! Depends on `hybrid`, `ble`, `channel` and the siblings in `authenticator`.
 
@@ -8,20 +8,17 @@ use std::pin::Pin;
 use rand_core::{CryptoRng, RngCore};
 use tokio::time::{Instant, sleep_until};
 
+use super::channels::{Channels, Heard};
+use super::door::Entrance;
 use super::engine::{Outcome, Reply, Transport};
 use super::phone::{Phone, Progress};
 use super::{Consent, Error, PasskeyStore, Timestamp};
-use crate::ble::{Advertiser, Outgoing, RadioAdvertisement};
-use crate::channel;
-use crate::channel::slot::{Kept, Slot, kept};
-use crate::channel::websocket::WebSocketChannel;
+use crate::ble::{Advertisement as _, Advertiser, Outgoing, RadioAdvertisement};
 use crate::hybrid::advert::ADVERT_LEN;
 use crate::hybrid::authenticator::{Event, Input, Output, Transaction, Tunnel};
 use crate::hybrid::qr::ChannelKind;
-use crate::hybrid::tunnel::RoutingId;
 use crate::hybrid::{self, Waiting};
-
-type Opened = Result<(Box<WebSocketChannel>, RoutingId), Box<channel::Error>>;
+use crate::{ble, channel};
 
 pub(super) struct Driver<'a, S, C, K, R, P> {
     phone: &'a mut Phone<S, C>,
@@ -29,22 +26,28 @@ pub(super) struct Driver<'a, S, C, K, R, P> {
     clock: K,
     rng: &'a mut R,
     progress: P,
-    opening: Option<Kept<Opened>>,
-    channel: Slot<WebSocketChannel>,
+    channels: Channels,
+    /// Why nobody can come over Bluetooth, though the laptop could.
+    no_door: Option<ble::Error>,
+    /// Which of them spoke last.
+    via: ChannelKind,
     advertisement: Option<RadioAdvertisement>,
     /// Why the tunnel failed, for the error that the state machine then makes of it.
     failure: Option<Box<channel::Error>>,
-    /// Why an open tunnel ended, unless it was a goodbye.
-    broken: Option<Box<channel::Error>>,
+    /// Which open channel ended and why, unless it was a goodbye.
+    broken: Option<(ChannelKind, Box<channel::Error>)>,
+    /// Why the advert left the air by itself.
+    off_air: Option<ble::Error>,
     request: Option<Vec<u8>>,
     unacknowledged: Option<Outcome>,
 }
 
 /// What woke the driver.
 enum Woken {
-    Opened(Opened),
-    Message(Result<Vec<u8>, channel::Error>),
+    Heard(Heard),
     Reply(Reply),
+    /// The advert has left the air by itself, so that no laptop will come.
+    OffAir(ble::Error),
     Cancelled,
     Deadline,
 }
@@ -60,21 +63,25 @@ where
     pub(super) fn new(
         phone: &'a mut Phone<S, C>,
         transaction: Transaction,
+        entrance: Entrance,
         clock: K,
         rng: &'a mut R,
         progress: P,
     ) -> Self {
+        let (door, no_door) = entrance.open();
         Self {
             phone,
             transaction,
             clock,
             rng,
             progress,
-            opening: None,
-            channel: Slot::empty(),
+            channels: Channels::new(door),
+            no_door,
+            via: ChannelKind::Tunnel,
             advertisement: None,
             failure: None,
             broken: None,
+            off_air: None,
             request: None,
             unacknowledged: None,
         }
@@ -111,42 +118,43 @@ where
                 None => std::future::pending().await,
             }
         };
+        // Before the advert is on the air nobody can know where the door is.
+        let welcome = self.advertisement.is_some();
         tokio::select! {
             biased;
             () = cancel => Woken::Cancelled,
             // Before what others send: a storm of it must not put the deadline off.
             () = sleep, if deadline.is_some() => Woken::Deadline,
-            message = self.channel.recv(), if self.channel.is_filled() => Woken::Message(message),
-            opened = kept(&mut self.opening), if self.opening.is_some() => {
-                self.opening = None;
-                Woken::Opened(opened)
-            }
+            heard = self.channels.next(welcome) => Woken::Heard(heard),
             reply = reply, if request.is_some() => Woken::Reply(reply),
+            why = off_air(&mut self.advertisement) => Woken::OffAir(why),
         }
     }
 
     fn feed(&mut self, woken: Woken) -> Result<(), hybrid::Error> {
         let now = Instant::now().into_std();
-        let via = ChannelKind::Tunnel;
         match woken {
-            Woken::Opened(Ok((channel, routing))) => {
-                self.channel.fill(channel);
+            Woken::Heard(Heard::Opened(Ok(routing))) => {
                 let service = self.phone.config.service;
                 self.transaction.handle(Input::TunnelOpen { routing, service }, now)
             }
-            Woken::Opened(Err(error)) => {
+            Woken::Heard(Heard::Opened(Err(error))) => {
                 self.failure = Some(error);
                 self.transaction.handle(Input::TunnelFailed, now)
             }
-            Woken::Message(Ok(message)) => {
+            Woken::Heard(Heard::Message(via, Ok(message))) => {
+                self.via = via;
                 self.transaction.handle(Input::Message { via, message: &message }, now)
             }
-            Woken::Message(Err(error)) => {
-                self.channel.clear();
-                self.broken = (!error.is_goodbye()).then(|| Box::new(error));
+            Woken::Heard(Heard::Message(via, Err(error))) => {
+                self.broken = (!error.is_goodbye()).then(|| (via, Box::new(error)));
                 self.transaction.handle(Input::ChannelClosed { via }, now)
             }
             Woken::Reply(reply) => self.reply(reply),
+            Woken::OffAir(why) => {
+                self.off_air = Some(why);
+                self.transaction.handle(Input::Cancel, now)
+            }
             Woken::Cancelled => self.transaction.handle(Input::Cancel, now),
             Woken::Deadline => self.transaction.handle(Input::Timeout, now),
         }
@@ -164,11 +172,20 @@ where
             match output {
                 Output::OpenTunnel(tunnel) => self.open(tunnel),
                 Output::Advertise(data) => self.advertise(&data).await?,
-                Output::StopAdvertising => self.advertisement = None,
-                Output::Send { message, .. } => {
-                    self.channel.send(&message, self.phone.config.send_deadline).await;
+                Output::StopAdvertising => {
+                    self.advertisement = None;
+                    self.channels.shut_door();
                 }
-                Output::CloseChannel => self.close().await,
+                Output::Send { via, message } => {
+                    let deadline = self.phone.config.send_deadline;
+                    self.channels.send(via, &message, deadline).await;
+                }
+                Output::Discard(via) => {
+                    if self.channels.discard(via) {
+                        self.failure = Some(Box::new(channel::Error::TimedOut));
+                    }
+                }
+                Output::CloseChannel => self.channels.close().await,
                 Output::Event(event) => self.event(event)?,
             }
         }
@@ -180,7 +197,7 @@ where
         if let Tunnel::New(id) = tunnel {
             let (connector, relay) =
                 (self.phone.config.connector.clone(), self.phone.config.relay.clone());
-            self.opening = Some(Box::pin(async move {
+            self.channels.open_tunnel(Box::pin(async move {
                 let (channel, routing) = connector.open_tunnel(&relay, id).await?;
                 Ok((Box::new(channel), routing))
             }));
@@ -195,15 +212,18 @@ where
         Ok(())
     }
 
-    async fn close(&mut self) {
-        self.opening = None;
-        self.channel.close().await;
-    }
-
     fn event(&mut self, event: Event) -> Result<(), Error> {
         match event {
-            Event::Advertising => (self.progress)(Progress::Advertising),
-            Event::Connected => (self.progress)(Progress::Connected),
+            Event::Advertising => {
+                if let Some(failure) = &self.failure {
+                    (self.progress)(Progress::WithoutTunnel(failure));
+                }
+                (self.progress)(Progress::Advertising);
+            }
+            Event::Connected => {
+                self.broken = None;
+                (self.progress)(Progress::Connected { via: self.via });
+            }
             Event::Ctap(request) => self.request = Some(request),
             Event::Acknowledged => self.acknowledged()?,
             // Not offered in our post-handshake message, and the end is seen by `run`.
@@ -223,13 +243,21 @@ where
 
     /// Puts the driver's knowledge into the protocol's error.
     fn explain(&mut self, error: hybrid::Error) -> Error {
-        let error = match (error, self.failure.take(), self.broken.take()) {
-            (hybrid::Error::ChannelFailed, Some(source), _) => self.no_tunnel(source),
-            (hybrid::Error::TimedOut(Waiting::Channel), ..) => {
-                self.no_tunnel(Box::new(channel::Error::TimedOut))
+        if let Some(why) = self.off_air.take() {
+            return Error::Radio(why);
+        }
+        use hybrid::Error as E;
+        let no_tunnel = match error {
+            E::TimedOut(Waiting::Channel) => Some(Box::new(channel::Error::TimedOut)),
+            E::ChannelFailed | E::TimedOut(Waiting::Client) | E::PeerClosed(Waiting::Client) => {
+                self.failure.take()
             }
-            (hybrid::Error::PeerClosed(waiting), _, Some(source)) => {
-                Error::Broken { waiting, source }
+            _ => None,
+        };
+        let error = match (error, no_tunnel, self.broken.take()) {
+            (error, Some(source), _) => self.no_tunnel(error, source),
+            (E::PeerClosed(waiting), _, Some((via, source))) => {
+                Error::Broken { via, waiting, source }
             }
             (error, ..) => Error::Protocol(error),
         };
@@ -241,7 +269,23 @@ where
         }
     }
 
-    fn no_tunnel(&self, source: Box<channel::Error>) -> Error {
-        Error::Tunnel { service: Box::new(self.phone.config.relay.clone()), source }
+    /// The tunnel service cannot be used, and if Bluetooth could have done, nothing came of that.
+    fn no_tunnel(&mut self, error: hybrid::Error, source: Box<channel::Error>) -> Error {
+        let service = Box::new(self.phone.config.relay.clone());
+        let waited = matches!(
+            error,
+            hybrid::Error::TimedOut(Waiting::Client) | hybrid::Error::PeerClosed(Waiting::Client)
+        );
+        match self.no_door.take() {
+            None if !waited => Error::Tunnel { service, source },
+            bluetooth => Error::Neither { bluetooth, service, source },
+        }
+    }
+}
+
+async fn off_air(advertisement: &mut Option<RadioAdvertisement>) -> ble::Error {
+    match advertisement {
+        Some(advertisement) => advertisement.lost().await,
+        None => std::future::pending().await,
     }
 }

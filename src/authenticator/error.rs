@@ -2,6 +2,7 @@
 
 use super::{CredentialId, store};
 use crate::hybrid::Waiting;
+use crate::hybrid::qr::ChannelKind;
 use crate::hybrid::tunnel::ServiceUrl;
 use crate::{ble, channel, hybrid};
 
@@ -21,9 +22,25 @@ pub enum Error {
         #[source]
         source: Box<channel::Error>,
     },
-    /// The tunnel ended in the middle, and the laptop did not say goodbye.
-    #[error("the tunnel broke while waiting for {waiting}")]
+    /// The laptop wants to connect over Bluetooth alone, and this radio does not take connections.
+    #[error("cannot take a connection from the laptop")]
+    Bluetooth(#[source] ble::Error),
+    /// The tunnel service cannot be used, and nobody came over Bluetooth, which would have done.
+    #[error("{}, and no tunnel can be opened at {service}", no_bluetooth(.bluetooth.as_ref()))]
+    Neither {
+        /// Why nobody could come over Bluetooth; `None` if somebody could have.
+        bluetooth: Option<ble::Error>,
+        /// Which tunnel service.
+        service: Box<ServiceUrl>,
+        /// Why it cannot be used.
+        #[source]
+        source: Box<channel::Error>,
+    },
+    /// The data channel ended in the middle, and the laptop did not say goodbye.
+    #[error("the {via} broke while waiting for {waiting}")]
     Broken {
+        /// Which kind of channel.
+        via: ChannelKind,
         /// What for.
         waiting: Waiting,
         /// How it ended.
@@ -49,4 +66,8 @@ pub enum Error {
     /// A simulated radio proves no nearness, so it is not combined with the public services.
     #[error("a simulated radio is not used with a public tunnel service")]
     SimulatedRadio,
+}
+
+fn no_bluetooth(why: Option<&ble::Error>) -> String {
+    why.map_or_else(|| "the laptop did not connect over Bluetooth".to_owned(), ToString::to_string)
 }

@@ -8,7 +8,9 @@
 //! The engine knows neither how a message came nor who asks the user. May depend on the pure
 //! modules, on `ble` and on `channel`; never on another role or on `cli`.
 
+mod channels;
 pub mod consent;
+mod door;
 mod driver;
 pub mod engine;
 mod error;

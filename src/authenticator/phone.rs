@@ -8,16 +8,18 @@ use std::time::Duration;
 use rand_core::{CryptoRng, RngCore};
 use tokio::time::Instant;
 
+use super::door::{Door, Entrance};
 use super::driver::Driver;
 use super::engine::{Engine, Outcome, Transport};
 use super::{Consent, Error, PasskeyStore, Timestamp};
-use crate::ble::Radio;
+use crate::ble::{Linker as _, Radio};
+use crate::channel;
 use crate::channel::websocket::Connector;
 use crate::hybrid::PrivateKey;
 use crate::hybrid::advert::ConnectionNonce;
 use crate::hybrid::authenticator::{Deadlines, Offer, Scan, Transaction};
 use crate::hybrid::post_handshake::PostHandshake;
-use crate::hybrid::qr::QrContents;
+use crate::hybrid::qr::{ChannelKind, QrContents};
 use crate::hybrid::tunnel::{ServiceUrl, TunnelServiceId};
 
 /// How a phone reaches its tunnel service, and how long it waits.
@@ -58,10 +60,15 @@ impl Config {
 pub enum Progress<'a> {
     /// The tunnel is being opened.
     OpeningTunnel,
+    /// There is no tunnel; whether the laptop comes over Bluetooth alone will show.
+    WithoutTunnel(&'a channel::Error),
     /// On the air.
     Advertising,
     /// The laptop that showed the QR is there.
-    Connected,
+    Connected {
+        /// Over which kind of data channel.
+        via: ChannelKind,
+    },
     /// A request was answered, if only with a refusal.
     Answered(&'a Outcome),
     /// The laptop took the last answer.
@@ -106,15 +113,29 @@ impl<S: PasskeyStore + Send + Sync, C: Consent + Send + Sync> Phone<S, C> {
         rng: &mut (impl RngCore + CryptoRng + Send),
         progress: impl FnMut(Progress<'_>) + Send,
     ) -> Result<(), Error> {
+        let entrance = self.entrance(&contents).await?;
         let offer = Offer {
             post_handshake: PostHandshake::ctap(self.engine.get_info(Transport::Hybrid)),
             ephemeral: PrivateKey::generate(rng),
             nonce: ConnectionNonce::random(rng),
-            l2cap: None,
+            l2cap: entrance.psm(),
         };
         let now = Instant::now().into_std();
         let transaction = Transaction::qr(Scan { contents }, offer, self.config.deadlines, now);
-        let driver = Driver::new(self, transaction, clock, rng, progress);
+        let driver = Driver::new(self, transaction, entrance, clock, rng, progress);
         driver.run(cancel).await
+    }
+
+    /// Takes connections over Bluetooth if the laptop can make them. A radio that cannot is no
+    /// obstacle as long as there is the tunnel.
+    async fn entrance(&self, contents: &QrContents) -> Result<Entrance, Error> {
+        if !contents.offers(ChannelKind::L2cap) {
+            return Ok(Entrance::NotAskedFor);
+        }
+        match self.radio.listen().await {
+            Ok(listener) => Ok(Entrance::Open(Door::new(listener))),
+            Err(error) if contents.offers(ChannelKind::Tunnel) => Ok(Entrance::Failed(error)),
+            Err(error) => Err(Error::Bluetooth(error)),
+        }
     }
 }

@@ -6,6 +6,7 @@
 //! process left behind are removed by whoever first sends to them. Depends on tokio and `folder`.
 
 mod folder;
+mod link;
 
 use std::io;
 use std::os::unix::net::UnixDatagram as BlockingDatagram;
@@ -19,6 +20,8 @@ use super::hearing::{Hearing, Source};
 use super::rng::Rng;
 use super::transmission::{Medium, Transmission};
 use super::{Advertiser, Conditions, Error, Outgoing, Scanner, Sighting};
+
+pub use link::AirListener;
 
 /// A radio that hears all others of the same user with the same folder.
 #[derive(Debug, Clone)]

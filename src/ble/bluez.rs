@@ -7,7 +7,11 @@
 
 mod bus;
 mod capabilities;
+mod ear;
 mod ladder;
+mod loss;
+mod reason;
+mod survey;
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,11 +22,14 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use zbus::zvariant::OwnedObjectPath;
 
-use super::{Advertisement, Advertiser, Error, Outgoing};
+use super::{Address, Advertisement, Advertiser, Error, Outgoing};
 use bus::{Answer, Bus};
 use ladder::Properties;
+use loss::Losses;
 
 pub use capabilities::Capabilities;
+pub(super) use ear::Ear;
+pub use survey::{Adapter, SurveyError, survey};
 
 /// For each single answer of the Bluetooth service.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -50,6 +57,17 @@ impl BluezAdvertiser {
     pub fn new(adapter: Option<String>) -> Self {
         let (bus, leaving) = Default::default();
         Self { shared: Arc::new(Shared { adapter, bus, leaving }) }
+    }
+
+    /// Asks which address the adapter has, for connections.
+    pub(super) async fn address(&self) -> Result<Address, Error> {
+        let bus = self.shared.bus().await?;
+        let found = in_time(bus.address(self.shared.adapter.as_deref())).await;
+        if found.is_err() {
+            // The connection may be what is wrong.
+            *self.shared.bus.lock().await = None;
+        }
+        found
     }
 }
 
@@ -89,11 +107,12 @@ impl Shared {
     ) -> Result<BluezAdvertisement, Error> {
         let bus = self.bus().await?;
         let adapter = in_time(bus.adapter(self.adapter.as_deref())).await?;
+        let losses = bus.losses();
         let mut refusal = None;
         for step in ladder::steps(&advert) {
             let held = Held::prepare(self, &bus, &adapter, step.properties(&advert), runtime);
             match in_time(bus.register(&adapter, held.number)).await? {
-                Answer::OnAir => return Ok(BluezAdvertisement { held }),
+                Answer::OnAir => return Ok(BluezAdvertisement { held, losses }),
                 Answer::NoSlot => {
                     held.forget();
                     let capabilities = in_time(bus.capabilities(&adapter)).await?;
@@ -128,6 +147,7 @@ async fn in_time<T>(asked: impl Future<Output = Result<T, Error>>) -> Result<T, 
 #[must_use = "dropping an advertisement takes it off the air"]
 pub struct BluezAdvertisement {
     held: Held,
+    losses: Losses,
 }
 
 impl Advertisement for BluezAdvertisement {
@@ -136,6 +156,10 @@ impl Advertisement for BluezAdvertisement {
             Some(leaving) => leaving.await.map_err(|cause| Error::Backend(Box::new(cause)))?,
             None => Ok(()),
         }
+    }
+
+    async fn lost(&mut self) -> Error {
+        self.losses.next().await.into()
     }
 }
 

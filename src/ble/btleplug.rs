@@ -3,9 +3,16 @@
 //! Works on all platforms of btleplug; tested against BlueZ. One discovery serves all scans of a
 //! radio and its clones, because BlueZ refuses a second one on the same connection; the last guard
 //! to go stops it. It is unfiltered and wants duplicates: BlueZ hides service data under UUIDs that
-//! it was asked to filter by, and btleplug reports service data from the second reception on.
-//! Depends on btleplug and tokio only.
+//! it was asked to filter by. btleplug finds the adapter, starts and stops; what is heard then comes
+//! from BlueZ's own signals, see `bluez::ear` for why, and elsewhere from btleplug, see `pump`.
+//!
+//! What BlueZ remembers of a device from before the discovery is not reported. A device that it
+//! remembers and that sends again is reported with the last that it sent under either service, of which
+//! one may be from before. That does no harm: an advert opens only with the secret of the code, or the
+//! nonce of the contact, that it answers, and those are fresh.
+//! Depends on btleplug and tokio, and on Linux on the ear of the other backend.
 
+#[cfg(not(target_os = "linux"))]
 mod pump;
 mod reason;
 
@@ -17,12 +24,16 @@ use btleplug::api::{Central as _, CentralState, Manager as _, ScanFilter};
 use btleplug::platform::{Adapter, Manager};
 use tokio::runtime::Handle;
 use tokio::sync::broadcast::{self, error::RecvError};
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, MutexGuard, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+#[cfg(target_os = "linux")]
+use super::bluez::Ear;
+use super::error::Lost;
 use super::{Error, Scan, Scanner, Sighting};
-use pump::Heard;
+#[cfg(not(target_os = "linux"))]
+use pump::Ear;
 use reason::reason;
 
 /// Receptions that wait for a scan; a scan that falls behind loses the oldest.
@@ -54,7 +65,8 @@ struct State {
 #[derive(Debug)]
 struct Discovery {
     adapter: Adapter,
-    heard: broadcast::Sender<Heard>,
+    heard: broadcast::Sender<Sighting>,
+    lost: watch::Receiver<Option<Lost>>,
     pump: JoinHandle<()>,
 }
 
@@ -91,7 +103,7 @@ impl Scanner for BtleplugScanner {
 impl Shared {
     async fn begin(self: Arc<Self>, runtime: Handle) -> Result<BtleplugScan, Error> {
         let mut state = self.state.lock().await;
-        if state.discovery.as_ref().is_some_and(|discovery| discovery.pump.is_finished()) {
+        if state.discovery.as_ref().is_some_and(|discovery| discovery.is_over()) {
             stop(state.discovery.take()).await;
         }
         let discovery = match &state.discovery {
@@ -99,10 +111,12 @@ impl Shared {
             None => self.start(&mut state).await?,
         };
         let heard = discovery.heard.subscribe();
+        let lost = discovery.lost.clone();
         drop(state);
         Ok(BtleplugScan {
             heard,
-            guard: Guard { shared: self, discovery: Some(discovery), runtime },
+            lost,
+            _guard: Guard { shared: self, discovery: Some(discovery), runtime },
         })
     }
 
@@ -129,20 +143,31 @@ impl Shared {
 
 impl Discovery {
     async fn start(manager: &Manager, wanted: Option<&str>) -> Result<Self, Error> {
-        let adapter = choose(manager, wanted).await?;
+        let (name, adapter) = choose(manager, wanted).await?;
+        // Before the first question, so that nothing falls between it and the discovery.
+        let ear = listen(&name, &adapter).await?;
         // btleplug would switch it on without a question.
         if adapter.adapter_state().await.map_err(reason)? == CentralState::PoweredOff {
             return Err(Error::PoweredOff);
         }
-        let events = adapter.events().await.map_err(reason)?;
         let heard = broadcast::channel(QUEUE).0;
-        let pump = tokio::spawn(pump::run(adapter.clone(), events, heard.clone()));
+        let (over, lost) = watch::channel(None);
+        let told = heard.clone();
+        let pump = tokio::spawn(async move {
+            over.send_replace(Some(ear.run(told).await));
+        });
         // From here on a failure, also a passed deadline, drops the discovery: that ends the pump.
-        let discovery = Self { adapter, heard, pump };
+        let discovery = Self { adapter, heard, lost, pump };
         let stopper = Stopper(Some(discovery.adapter.clone()));
         discovery.adapter.start_scan(ScanFilter::default()).await.map_err(reason)?;
         stopper.disarm();
         Ok(discovery)
+    }
+}
+
+impl Discovery {
+    fn is_over(&self) -> bool {
+        self.lost.borrow().is_some() || self.pump.is_finished()
     }
 }
 
@@ -189,7 +214,17 @@ async fn connect() -> Result<Manager, Error> {
     joined.map_err(|cause| Error::Backend(Box::new(cause)))?.map_err(reason)
 }
 
-async fn choose(manager: &Manager, wanted: Option<&str>) -> Result<Adapter, Error> {
+#[cfg(target_os = "linux")]
+async fn listen(name: &str, _adapter: &Adapter) -> Result<Ear, Error> {
+    Ear::open(name).await
+}
+
+#[cfg(not(target_os = "linux"))]
+async fn listen(_name: &str, adapter: &Adapter) -> Result<Ear, Error> {
+    Ear::open(adapter).await
+}
+
+async fn choose(manager: &Manager, wanted: Option<&str>) -> Result<(String, Adapter), Error> {
     let mut named = Vec::new();
     for adapter in manager.adapters().await.map_err(reason)? {
         // "hci0 (usb:v1D6Bp0246d0540)"
@@ -200,7 +235,7 @@ async fn choose(manager: &Manager, wanted: Option<&str>) -> Result<Adapter, Erro
     named.retain(|(name, _)| wanted.is_none_or(|wanted| wanted == name));
     // BlueZ lists them in no order; hci2 comes before hci10.
     let first = named.into_iter().min_by_key(|(name, _)| (name.len(), name.clone()));
-    first.map(|(_, adapter)| adapter).ok_or(Error::NoAdapter)
+    first.ok_or(Error::NoAdapter)
 }
 
 async fn in_time<T>(asked: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
@@ -211,20 +246,27 @@ async fn in_time<T>(asked: impl Future<Output = Result<T, Error>>) -> Result<T, 
 #[derive(Debug)]
 #[must_use = "dropping a scan stops it"]
 pub struct BtleplugScan {
-    heard: broadcast::Receiver<Heard>,
-    guard: Guard,
+    heard: broadcast::Receiver<Sighting>,
+    lost: watch::Receiver<Option<Lost>>,
+    /// Only to be dropped.
+    _guard: Guard,
 }
 
 impl Scan for BtleplugScan {
     async fn next(&mut self) -> Result<Sighting, Error> {
         loop {
-            if self.heard.is_empty() && self.guard.is_over() {
-                return Err(Error::PoweredOff);
-            }
-            match self.heard.recv().await {
-                Ok(Heard::Sighting(sighting)) => return Ok(sighting),
-                Ok(Heard::PoweredOff) | Err(RecvError::Closed) => return Err(Error::PoweredOff),
-                Err(RecvError::Lagged(_)) => {}
+            tokio::select! {
+                // What was heard before the end comes before it.
+                biased;
+                heard = self.heard.recv() => match heard {
+                    Ok(sighting) => return Ok(sighting),
+                    Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => return Err(Error::ServiceGone),
+                },
+                lost = self.lost.wait_for(Option::is_some) => {
+                    let lost = lost.ok().and_then(|lost| *lost);
+                    return Err(lost.map_or(Error::ServiceGone, Error::from));
+                }
             }
         }
     }
@@ -236,12 +278,6 @@ struct Guard {
     shared: Arc<Shared>,
     discovery: Option<Arc<Discovery>>,
     runtime: Handle,
-}
-
-impl Guard {
-    fn is_over(&self) -> bool {
-        self.discovery.as_ref().is_none_or(|discovery| discovery.pump.is_finished())
-    }
 }
 
 impl Drop for Guard {

@@ -4,6 +4,7 @@
 //! own [`Scanner`] and [`Advertiser`] against it. Rules wait for receptions, never for time, and
 //! bear strangers' adverts and repeated receptions. Depends on the traits of this layer only.
 
+mod links;
 mod violation;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
+pub use links::links;
 pub use violation::Violation;
 
 use super::rng::Rng;

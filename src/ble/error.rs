@@ -67,6 +67,12 @@ pub enum Error {
     /// The radio was used outside of a tokio runtime.
     #[error("the radio needs a tokio runtime")]
     NoRuntime(#[source] tokio::runtime::TryCurrentError),
+    /// The adapter was there, and was pulled out.
+    #[error("the Bluetooth adapter was removed")]
+    AdapterGone,
+    /// The Bluetooth service was there, and ended or was restarted: what was on is off.
+    #[error("the Bluetooth service ended or was restarted")]
+    ServiceGone,
     /// There is nobody to ask for Bluetooth: no D-Bus, or no bluetoothd.
     #[error("the Bluetooth service cannot be reached")]
     NoService(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -92,12 +98,51 @@ pub enum Error {
     /// This system has no way to send adverts.
     #[error("adverts can be sent on Linux only")]
     CannotSend,
+    /// This system has no connections over Bluetooth.
+    #[error("connections over Bluetooth are possible on Linux only")]
+    CannotLink,
+    /// All ports for connections are taken.
+    #[error("no port for a connection over Bluetooth is free")]
+    NoFreePort,
+    /// The system refuses to make or take connections over Bluetooth.
+    #[error("no connection can be made over Bluetooth")]
+    Link(#[source] io::Error),
+    /// The other device did not take the connection.
+    #[error("the other device did not take a connection over Bluetooth")]
+    Unreachable(#[source] io::Error),
     /// The adapter cannot send adverts.
     #[error("this Bluetooth adapter cannot send adverts")]
     ReceivesOnly,
     /// The backend failed in a way of its own.
     #[error("the Bluetooth backend failed")]
     Backend(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Why a discovery that ran is over.
+#[cfg(feature = "bluetooth")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lost {
+    /// The adapter was switched off.
+    Power,
+    /// The adapter was removed.
+    #[cfg(target_os = "linux")]
+    Adapter,
+    /// BlueZ ended, perhaps to start anew, or the bus ended.
+    #[cfg(target_os = "linux")]
+    Service,
+}
+
+#[cfg(feature = "bluetooth")]
+impl From<Lost> for Error {
+    fn from(lost: Lost) -> Self {
+        match lost {
+            Lost::Power => Self::PoweredOff,
+            #[cfg(target_os = "linux")]
+            Lost::Adapter => Self::AdapterGone,
+            #[cfg(target_os = "linux")]
+            Lost::Service => Self::ServiceGone,
+        }
+    }
 }
 
 #[cfg(all(feature = "bluetooth", target_os = "linux"))]

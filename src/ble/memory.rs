@@ -3,6 +3,8 @@
 //! Repeatable with a seed, and at home on tokio's paused clock: nothing here waits for the outside.
 //! Depends on tokio only.
 
+mod link;
+
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,6 +15,9 @@ use super::hearing::{Hearing, MAX_RECORDED, Source};
 use super::rng::Rng;
 use super::transmission::{Medium, Transmission};
 use super::{Advertiser, Conditions, Error, Outgoing, Scanner, Sighting};
+use link::Ports;
+
+pub use link::MemoryListener;
 
 /// Receptions that wait for a scan; a scan that falls behind loses the oldest.
 const QUEUE: usize = 256;
@@ -31,6 +36,7 @@ struct Air {
     powered: AtomicBool,
     rng: Mutex<Rng>,
     recorded: Mutex<VecDeque<Sighting>>,
+    ports: Ports,
 }
 
 impl MemoryRadio {
@@ -48,6 +54,7 @@ impl MemoryRadio {
             powered: AtomicBool::new(true),
             rng: Mutex::new(Rng::new(conditions.seed)?),
             recorded: Mutex::default(),
+            ports: Ports::default(),
         };
         Ok(Self { air: Arc::new(air), conditions })
     }

@@ -7,17 +7,20 @@
 //! ```text
 //!   client ──> Scanner::scan() ──> Scan::next() ──> Sighting
 //!   authenticator ──> Advertiser::advertise(Outgoing) ──> Advertisement ──> drop | stop()
+//!   client ──> Linker::connect() ──> Link <── Listener::accept() <── Linker::listen() <── authenticator
 //! ```
 //!
 //! Two backends are simulated: [`memory`] inside a process, [`air`] between processes of one user
 //! on one machine. They carry no proof of nearness: see [`Radio::is_simulated`]. With the feature
 //! `bluetooth` there is `bluetooth` as well, the real one. Every backend obeys `conformance`.
-//! Depends on tokio and nothing above it.
+//! Depends on tokio and nothing above it but `hybrid`'s type of a port.
 
 use std::fmt;
 use std::future::Future;
 
 pub mod air;
+#[cfg(all(feature = "bluetooth", target_os = "linux"))]
+pub mod bluer;
 #[cfg(feature = "bluetooth")]
 pub mod bluetooth;
 #[cfg(all(feature = "bluetooth", target_os = "linux"))]
@@ -29,6 +32,7 @@ pub mod conformance;
 mod error;
 mod frame;
 mod hearing;
+mod link;
 pub mod memory;
 mod radio;
 mod rng;
@@ -36,7 +40,8 @@ mod spec;
 mod transmission;
 
 pub use error::{Error, FolderProblem};
-pub use radio::{Radio, RadioAdvertisement, RadioScan};
+pub use link::{DYNAMIC_PSMS, Link, Linker, Listener};
+pub use radio::{Radio, RadioAdvertisement, RadioListener, RadioScan};
 pub use spec::{Conditions, RadioSpec, SpecError};
 pub use transmission::Transmission;
 
@@ -118,7 +123,7 @@ pub struct Sighting {
     pub service: ServiceUuid,
     /// All of the service data, also what follows the first 20 bytes.
     pub service_data: Vec<u8>,
-    /// Signal strength in dBm, as last told; simulated radios have none.
+    /// Signal strength in dBm, where it was told with the advert; simulated radios have none.
     pub rssi: Option<i16>,
 }
 
@@ -236,4 +241,11 @@ pub trait Advertisement: Send {
     ///
     /// By backend: the radio did not confirm.
     fn stop(self) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Waits until the advert has left the air without us, and tells why; for ever while it is on.
+    ///
+    /// Cancel safe. By default for ever: simulated adverts are not lost.
+    fn lost(&mut self) -> impl Future<Output = Error> + Send {
+        std::future::pending()
+    }
 }

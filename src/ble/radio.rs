@@ -1,15 +1,17 @@
 //! The choice of a backend: one enum that is every radio there is.
 //! Depends on the backends.
 
-use super::air::{AirRadio, AirScan};
+use super::air::{AirListener, AirRadio, AirScan};
 #[cfg(feature = "bluetooth")]
-use super::bluetooth::{BluetoothAdvertisement, BluetoothRadio};
+use super::bluetooth::{BluetoothAdvertisement, BluetoothListener, BluetoothRadio};
 #[cfg(feature = "bluetooth")]
 use super::btleplug::BtleplugScan;
-use super::memory::{MemoryRadio, MemoryScan};
+use super::memory::{MemoryListener, MemoryRadio, MemoryScan};
 use super::{
-    Advertisement, Advertiser, Error, Outgoing, RadioSpec, Scan, Scanner, Sighting, Transmission,
+    Address, Advertisement, Advertiser, Error, Link, Linker, Listener, Outgoing, RadioSpec, Scan,
+    Scanner, Sighting, Transmission,
 };
+use crate::hybrid::advert::Psm;
 
 /// The radio that was chosen; cheap to clone, clones are the same radio.
 #[derive(Debug, Clone)]
@@ -87,6 +89,62 @@ impl Advertiser for Radio {
     }
 }
 
+impl Linker for Radio {
+    type Listener = RadioListener;
+
+    async fn connect(&self, peer: Address, psm: Psm) -> Result<Link, Error> {
+        match self {
+            Self::Air(radio) => radio.connect(peer, psm).await,
+            Self::Memory(radio) => radio.connect(peer, psm).await,
+            #[cfg(feature = "bluetooth")]
+            Self::Bluez(radio) => radio.connect(peer, psm).await,
+        }
+    }
+
+    async fn listen(&self) -> Result<RadioListener, Error> {
+        match self {
+            Self::Air(radio) => radio.listen().await.map(RadioListener::Air),
+            Self::Memory(radio) => radio.listen().await.map(RadioListener::Memory),
+            #[cfg(feature = "bluetooth")]
+            Self::Bluez(radio) => radio.listen().await.map(RadioListener::Bluez),
+        }
+    }
+}
+
+/// A listener of a [`Radio`].
+#[derive(Debug)]
+#[non_exhaustive]
+#[must_use = "dropping a listener ends it"]
+pub enum RadioListener {
+    /// Of [`Radio::Air`].
+    Air(AirListener),
+    /// Of [`Radio::Memory`].
+    Memory(MemoryListener),
+    /// Of [`Radio::Bluez`].
+    #[cfg(feature = "bluetooth")]
+    Bluez(BluetoothListener),
+}
+
+impl Listener for RadioListener {
+    fn psm(&self) -> Psm {
+        match self {
+            Self::Air(listener) => listener.psm(),
+            Self::Memory(listener) => listener.psm(),
+            #[cfg(feature = "bluetooth")]
+            Self::Bluez(listener) => listener.psm(),
+        }
+    }
+
+    async fn accept(&mut self) -> Result<Link, Error> {
+        match self {
+            Self::Air(listener) => listener.accept().await,
+            Self::Memory(listener) => listener.accept().await,
+            #[cfg(feature = "bluetooth")]
+            Self::Bluez(listener) => listener.accept().await,
+        }
+    }
+}
+
 /// A running scan of a [`Radio`].
 #[derive(Debug)]
 #[non_exhaustive]
@@ -130,6 +188,14 @@ impl Advertisement for RadioAdvertisement {
             Self::Simulated(transmission) => transmission.stop().await,
             #[cfg(feature = "bluetooth")]
             Self::Bluez(advertisement) => advertisement.stop().await,
+        }
+    }
+
+    async fn lost(&mut self) -> Error {
+        match self {
+            Self::Simulated(transmission) => transmission.lost().await,
+            #[cfg(feature = "bluetooth")]
+            Self::Bluez(advertisement) => advertisement.lost().await,
         }
     }
 }

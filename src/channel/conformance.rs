@@ -136,7 +136,7 @@ async fn close_is_seen(
         (last, (), end)
     };
     require(last.map_err(failed(RULE))? == b"last", RULE)?;
-    require(matches!(end, Err(Error::Closed { code: Some(1000) })), RULE)?;
+    require(matches!(end, Err(Error::Closed { code }) if code == goodbye(a)), RULE)?;
     const AFTER: &str = "after close every call of either end fails";
     require(a.send(b"x").await.is_err() && a.recv().await.is_err(), AFTER)?;
     require(b.send(b"x").await.is_err() && b.recv().await.is_err(), AFTER)?;
@@ -152,6 +152,11 @@ async fn drop_is_seen(a: &mut impl DataChannel, mut b: impl DataChannel) -> Resu
     let end = a.recv().await;
     let clean = matches!(end, Ok(_) | Err(Error::Closed { code: Some(1000) }));
     require(!clean, RULE)
+}
+
+/// The code of a goodbye.
+fn goodbye<C: DataChannel>(_: &C) -> Option<u16> {
+    C::TELLS_GOODBYE.then_some(1000)
 }
 
 /// Polls once and drops the future if it is not ready.

@@ -1,10 +1,10 @@
 //! What can go wrong with a channel, apart enough to tell a user which part to look at.
 //!
-//! Depends on the TLS errors beside it.
+//! Depends on the errors of TLS and proxies beside it.
 
 use std::io;
 
-use super::{MAX_MESSAGE_LEN, tls};
+use super::{MAX_MESSAGE_LEN, proxy, tls};
 
 /// Why a channel could not be opened, or what ended it.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +33,14 @@ pub enum Error {
         service: String,
         /// Which of them.
         source: tls::Error,
+    },
+    /// The proxy on the way to the service cannot be reached, or refused.
+    #[error("cannot get through the proxy {proxy}")]
+    Proxy {
+        /// The proxy, without user and password.
+        proxy: String,
+        /// Which of them.
+        source: proxy::Fault,
     },
     /// The trusted certificates could not be loaded.
     #[error("cannot load the trusted certificates")]
@@ -67,7 +75,7 @@ pub enum Error {
     TimedOut,
     /// The peer, or the relay for it, closed the channel. 1000 is a clean end, 1001 a vanished
     /// peer, 1008 a limit of the relay.
-    #[error("the channel was closed by the other side ({})", code_text(*.code))]
+    #[error("the channel was closed by the other side{}", code_text(*.code))]
     Closed {
         /// The close code, if one was sent.
         code: Option<u16>,
@@ -81,6 +89,9 @@ pub enum Error {
     /// A message, to send or received, is longer than [`MAX_MESSAGE_LEN`].
     #[error("a message is longer than {MAX_MESSAGE_LEN} bytes")]
     TooLong,
+    /// The first byte over Bluetooth begins no message in any known framing.
+    #[error("the other side marks its messages in an unknown way")]
+    Framing,
     /// The peer broke the channel's own framing rules.
     #[error("the other side broke the WebSocket protocol")]
     Protocol(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -111,12 +122,12 @@ impl Error {
 
 fn code_text(code: Option<u16>) -> String {
     let meaning = match code {
-        None => return "without a code".to_owned(),
+        None => return String::new(),
         Some(1000) => ": goodbye",
         Some(1001) => ": the other device or the tunnel service is gone",
         Some(1008) => ": a limit of the tunnel service",
         Some(1009) => ": a message was too long for it",
         Some(_) => "",
     };
-    format!("code {}{meaning}", code.unwrap_or_default())
+    format!(" (code {}{meaning})", code.unwrap_or_default())
 }

@@ -6,7 +6,9 @@
 mod error;
 
 pub mod conformance;
+pub mod l2cap;
 pub mod memory;
+pub mod proxy;
 #[cfg(any(feature = "client", feature = "authenticator"))]
 pub(crate) mod slot;
 pub mod tls;
@@ -30,6 +32,10 @@ pub const MAX_MESSAGE_LEN: usize = 1 << 20;
 /// `send` nothing more can be sent; `recv` still delivers what had arrived, then tells what ended
 /// the channel, as often as it is asked.
 pub trait DataChannel: Send {
+    /// Whether the peer can tell a goodbye from a broken line. Where it cannot, both look like
+    /// [`Error::Closed`] without a code, and the messages inside have to say more.
+    const TELLS_GOODBYE: bool = true;
+
     /// Sends one message, and returns when the channel has taken all of it.
     ///
     /// A peer that does not read makes this wait. Not cancel safe in the strict sense: a dropped

@@ -3,7 +3,11 @@
 //! Depends on `hybrid::tunnel` for the grammar. The only file outside `relay` that imports the
 //! WebSocket crate. CTAP 2.2 section 11.5.1.2.
 
+mod connect;
 mod dial;
+mod head;
+mod probe;
+mod route;
 mod upgrade;
 
 use std::fmt;
@@ -22,10 +26,12 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 
 use self::dial::Socket;
-#[cfg(fuzzing)]
-pub use self::upgrade::fuzz_upgrade_answer;
+pub use self::probe::Reply;
 use self::upgrade::{Answer, Key};
-use super::tls::{self, Trust};
+#[cfg(fuzzing)]
+pub use self::{connect::fuzz_connect_answer, upgrade::fuzz_upgrade_answer};
+use super::proxy::Proxies;
+use super::tls::Trust;
 use super::{DataChannel, Error, MAX_MESSAGE_LEN, RedirectFault, check_len};
 use crate::hybrid::tunnel::{Endpoint, RoutingId, ServiceUrl, TunnelId, TunnelUrl};
 
@@ -43,16 +49,24 @@ const READ_BUFFER_LEN: usize = 8 * 1024;
 pub struct Connector {
     trust: Trust,
     config: Arc<OnceLock<Arc<ClientConfig>>>,
+    proxies: Proxies,
     deadline: Duration,
     allow_plain: bool,
 }
 
 impl Connector {
-    /// Believes the given authorities, waits at most 30 seconds, and refuses `ws://` to other
-    /// machines.
+    /// Believes the given authorities, uses no proxy, waits at most 30 seconds, and refuses `ws://`
+    /// to other machines.
     #[must_use]
     pub fn new(trust: Trust) -> Self {
-        Self { trust, config: Arc::default(), deadline: DEFAULT_DEADLINE, allow_plain: false }
+        let (config, proxies) = Default::default();
+        Self { trust, config, proxies, deadline: DEFAULT_DEADLINE, allow_plain: false }
+    }
+
+    /// Goes through a proxy where these name one; it then looks up the service's name too.
+    #[must_use]
+    pub fn with_proxies(self, proxies: Proxies) -> Self {
+        Self { proxies, ..self }
     }
 
     /// Changes how long address, connection, TLS and upgrade may take together.
@@ -78,8 +92,7 @@ impl Connector {
         tunnel: TunnelId,
     ) -> Result<(WebSocketChannel, RoutingId), Error> {
         let (channel, answer) = self.connect(service, &Endpoint::New(tunnel)).await?;
-        let routing_id = answer.routing_id.ok_or(Error::RoutingId)?;
-        Ok((channel, routing_id.parse().map_err(|_| Error::RoutingId)?))
+        Ok((channel, routing_id(&answer)?))
     }
 
     /// Joins the phone's tunnel, as the laptop does, with the routing id from the advert.
@@ -103,15 +116,21 @@ impl Connector {
         service: &ServiceUrl,
         endpoint: &Endpoint,
     ) -> Result<(WebSocketChannel, Answer), Error> {
-        let following = self.follow(service.endpoint(endpoint));
+        let following = self.follow(service.endpoint(endpoint), |_| {});
         timeout(self.deadline, following).await.unwrap_or(Err(Error::TimedOut))
     }
 
-    async fn follow(&self, mut url: TunnelUrl) -> Result<(WebSocketChannel, Answer), Error> {
+    /// Shows each answer to `witness`, also those that are not good enough.
+    async fn follow(
+        &self,
+        mut url: TunnelUrl,
+        mut witness: impl FnMut(&Answer),
+    ) -> Result<(WebSocketChannel, Answer), Error> {
         for _ in 0..=MAX_REDIRECTS {
             let mut socket = self.dial(url.service()).await?;
             let key = new_key();
             let mut answer = upgrade::exchange(&mut *socket, &url, &key).await?;
+            witness(&answer);
             match answer.status {
                 101 => {
                     check(&answer)?;
@@ -124,26 +143,15 @@ impl Connector {
         }
         Err(Error::Redirect(RedirectFault::TooMany))
     }
-
-    async fn dial(&self, service: &ServiceUrl) -> Result<Box<dyn Socket>, Error> {
-        if service.is_secure() {
-            return dial::encrypted(service, self.tls()?).await;
-        }
-        Ok(Box::new(dial::plain(service, self.allow_plain).await?))
-    }
-
-    fn tls(&self) -> Result<Arc<ClientConfig>, Error> {
-        if let Some(config) = self.config.get() {
-            return Ok(config.clone());
-        }
-        let config = tls::client_config(&self.trust).map_err(Error::Trust)?;
-        Ok(self.config.get_or_init(|| config).clone())
-    }
 }
 
 fn new_key() -> Key {
     let request = generate_key();
     Key { answer: derive_accept_key(request.as_bytes()), request }
+}
+
+fn routing_id(answer: &Answer) -> Result<RoutingId, Error> {
+    answer.routing_id.as_deref().and_then(|id| id.parse().ok()).ok_or(Error::RoutingId)
 }
 
 fn check(answer: &Answer) -> Result<(), Error> {

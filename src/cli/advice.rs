@@ -1,5 +1,6 @@
 //! What to do about each error: from the library's typed errors to a [`Failure`] with a hint.
 
+mod nearby;
 mod tunnel;
 
 use super::failure::{Failure, Status};
@@ -7,10 +8,10 @@ use super::image::ImageError;
 use super::screen::ScreenError;
 use crate::client::webauthn;
 use crate::ctap;
-use crate::hybrid::qr;
+use crate::hybrid::qr::{self, ChannelKind};
 #[cfg(target_os = "linux")]
 use crate::testbed;
-use crate::{authenticator, ble, client, hybrid};
+use crate::{authenticator, ble, channel, client, hybrid};
 
 use self::tunnel::{Side, broken, tunnel};
 
@@ -20,6 +21,8 @@ pub(crate) fn radio(error: &ble::Error) -> Failure {
     let hint = match error {
         E::NoAdapter => "plug in or enable a Bluetooth adapter; both devices need Bluetooth",
         E::PoweredOff => "switch Bluetooth on, for example with: bluetoothctl power on",
+        E::AdapterGone => "plug the adapter in again, or name another one: bluez:hci1",
+        E::ServiceGone => "run the command again; if it stays: systemctl status bluetooth",
         E::PermissionDenied => "ask for the right to use Bluetooth, often the group \"bluetooth\"",
         E::SimulatedOnly => "use --radio air:DIR with the same DIR on both sides",
         E::UnsafeFolder { .. } => "choose a folder of your own that nobody else may write to",
@@ -28,9 +31,9 @@ pub(crate) fn radio(error: &ble::Error) -> Failure {
         #[cfg(feature = "bluetooth")]
         E::NoFreeSlot { .. } => "end another program that advertises over Bluetooth",
         #[cfg(feature = "bluetooth")]
-        E::Refused { .. } | E::ReceivesOnly => "try another Bluetooth adapter: bluez:hci1",
+        E::Refused { .. } | E::ReceivesOnly => "try another Bluetooth adapter: --adapter hci1",
         E::TooLong { .. } => "leave out the L2CAP offer, which makes the advert longer",
-        _ => "check the Bluetooth service with: systemctl status bluetooth",
+        _ => "find out what is wrong with: cabled doctor",
     };
     Failure::because(Status::Radio, error, hint)
 }
@@ -41,6 +44,11 @@ pub(crate) fn client(error: &client::Error) -> Failure {
     match error {
         E::Radio(why) => radio(why),
         E::Tunnel { source, .. } => tunnel(error, source, Side::Laptop),
+        E::Bluetooth(why) => nearby::unreachable(error, why, false),
+        E::Neither { bluetooth, .. } => nearby::unreachable(error, bluetooth, true),
+        E::Broken { via: ChannelKind::L2cap, source, .. } => {
+            nearby::broken(error, source, Side::Laptop)
+        }
         E::Broken { source, .. } => broken(error, source, Side::Laptop),
         E::Protocol(why) => laptop_protocol(why),
         E::SimulatedRadio => simulated(error),
@@ -54,6 +62,11 @@ pub(crate) fn authenticator(error: &authenticator::Error) -> Failure {
     match error {
         E::Radio(why) => radio(why),
         E::Tunnel { source, .. } => tunnel(error, source, Side::Phone),
+        E::Bluetooth(why) => nearby::no_door(error, why),
+        E::Neither { bluetooth, .. } => nearby::nobody_came(error, bluetooth.is_none()),
+        E::Broken { via: ChannelKind::L2cap, source, .. } => {
+            nearby::broken(error, source, Side::Phone)
+        }
         E::Broken { source, .. } => broken(error, source, Side::Phone),
         E::Unconfirmed { source, .. } => {
             let hint = "look at: cabled phone passkeys list; if the site does not offer the new \
@@ -64,6 +77,11 @@ pub(crate) fn authenticator(error: &authenticator::Error) -> Failure {
         E::Store(why) => store(why),
         E::SimulatedRadio => simulated(error),
     }
+}
+
+/// What to do about a tunnel service that did not serve a look at it.
+pub(crate) fn service(error: &channel::Error) -> String {
+    tunnel(error, error, Side::Phone).hint
 }
 
 fn simulated(error: &dyn std::error::Error) -> Failure {
@@ -129,6 +147,7 @@ fn phone_protocol(error: &hybrid::Error) -> Failure {
             (Status::NotHeard, "the laptop gave up; show and scan a new code there")
         }
         E::ChannelFailed => (Status::Network, "check the internet connection"),
+        E::NoCommonChannel => (Status::Radio, "let the laptop offer the tunnel too"),
         E::Handshake(_) | E::Frame(_) | E::OutOfTurn => {
             (Status::Protocol, "scan the code again, once; if it stays, somebody may be in between")
         }
@@ -210,7 +229,10 @@ pub(crate) fn testbed(error: &testbed::Error) -> Failure {
         E::NoDaemon => (Status::Failure, "install it; on Debian: apt install dbus"),
         E::BadAdapter(_) => (Status::Usage, "name the adapters as Linux does: --adapter hci0"),
         E::Folder(_) => (Status::Storage, "name a folder that you may write to in TMPDIR"),
-        _ => (Status::Failure, "run it again; if it stays, look at what dbus-daemon printed"),
+        _ => (
+            Status::Failure,
+            "run it again; if it stays, try: dbus-daemon --session --print-address",
+        ),
     };
     Failure::because(status, error, hint)
 }

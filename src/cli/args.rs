@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::advice;
 use super::failure::{Failure, Status};
+use super::proxies::ProxyText;
+use super::{advice, proxies};
 use crate::ble::{Radio, RadioSpec};
+use crate::channel::proxy::Proxies;
 use crate::channel::tls::Trust;
 use crate::channel::websocket::Connector;
 use crate::hybrid::qr::SCHEME;
@@ -32,34 +34,93 @@ pub(crate) struct Link {
     /// Bluetooth, or a simulated radio between processes on this machine: air:DIR
     #[arg(long, value_name = "RADIO", default_value = "bluez", env = "CABLED_RADIO")]
     radio: RadioSpec,
+    /// Use this Bluetooth adapter, such as hci1, and not the first one
+    #[arg(long, value_name = "NAME")]
+    adapter: Option<String>,
+    #[command(flatten)]
+    network: Network,
+    /// Let a simulated radio be used with the public tunnel services, where it proves nothing
+    #[arg(long)]
+    pub(crate) simulated_with_public: bool,
+}
+
+/// The way to the tunnel service.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Network {
     /// Use this tunnel service, such as ws://127.0.0.1:4433, in place of the public ones
     #[arg(long, value_name = "URL", env = "CABLED_RELAY")]
     relay: Option<ServiceUrl>,
     /// Believe the certificate authorities in this PEM file too
     #[arg(long, value_name = "FILE", env = "CABLED_CA")]
     ca: Option<PathBuf>,
-    /// Let a simulated radio be used with the public tunnel services, where it proves nothing
-    #[arg(long)]
-    pub(crate) simulated_with_public: bool,
+    /// Go through this HTTP proxy, http://[USER:PASSWORD@]HOST:PORT, or through none; without this
+    /// option HTTPS_PROXY, ALL_PROXY and NO_PROXY decide, where other users cannot see a password
+    #[arg(long, value_name = "URL|none")]
+    proxy: Option<ProxyText>,
 }
 
 impl Link {
     /// The radio. Call it inside of the runtime.
     pub(crate) fn radio(&self) -> Result<Radio, Failure> {
-        Radio::open(&self.radio).map_err(|error| advice::radio(&error))
+        Radio::open(&self.spec()?).map_err(|error| advice::radio(&error))
     }
 
+    /// `--adapter hci1` is another way to say `--radio bluez:hci1`.
+    fn spec(&self) -> Result<RadioSpec, Failure> {
+        let Some(adapter) = &self.adapter else { return Ok(self.radio.clone()) };
+        let wrong = |error: &str, hint| Err(Failure::new(Status::Usage, error, hint));
+        match &self.radio {
+            RadioSpec::Bluez { adapter: named } if named.as_ref().is_none_or(|n| n == adapter) => {
+                format!("bluez:{adapter}").parse().or_else(|_| {
+                    let error = format!("{adapter:?} is no Bluetooth adapter");
+                    wrong(&error, "write hci0, hci1 and so on; see: bluetoothctl list")
+                })
+            }
+            RadioSpec::Bluez { .. } => {
+                wrong("--radio and --adapter name two Bluetooth adapters", "name one of them")
+            }
+            _ => wrong(
+                "a simulated radio has no Bluetooth adapter",
+                "leave out --adapter, or use --radio bluez",
+            ),
+        }
+    }
+
+    /// As [`Network::relay`].
+    pub(crate) fn relay(&self) -> Option<&ServiceUrl> {
+        self.network.relay()
+    }
+
+    /// The connector for all that these options say.
+    pub(crate) fn connector(&self) -> Result<Connector, Failure> {
+        let choice = self.network.proxies()?;
+        if let (Some(proxy), Some(source)) = (choice.proxies.proxy(), choice.source) {
+            tracing::debug!("{source} names the proxy {proxy}");
+        }
+        Ok(self.network.connector(choice.proxies))
+    }
+}
+
+impl Network {
     /// The tunnel service to use whatever an advert says.
     pub(crate) fn relay(&self) -> Option<&ServiceUrl> {
         self.relay.as_ref()
     }
 
-    /// The connector, which believes the system's authorities and those of `--ca`.
-    pub(crate) fn connector(&self) -> Connector {
-        Connector::new(match &self.ca {
-            Some(file) => Trust::SystemAnd(file.clone()),
-            None => Trust::System,
-        })
+    /// The proxies of `--proxy` or of the environment.
+    pub(crate) fn proxies(&self) -> Result<proxies::Choice, Failure> {
+        let variable = |name: &str| Some(std::env::var_os(name)?.to_string_lossy().into_owned());
+        proxies::choose(self.proxy.as_ref(), variable)
+    }
+
+    /// Whose certificates are believed: the system's authorities and those of `--ca`.
+    pub(crate) fn trust(&self) -> Trust {
+        self.ca.clone().map_or(Trust::System, Trust::SystemAnd)
+    }
+
+    /// A connector that goes through these proxies.
+    pub(crate) fn connector(&self, proxies: Proxies) -> Connector {
+        Connector::new(self.trust()).with_proxies(proxies)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::client::webauthn::{
 use crate::client::{Client, Progress, ProgressStream, TransactionHandle};
 use crate::ctap::{Command, GetInfo};
 use crate::hybrid::post_handshake::PostHandshake;
-use crate::hybrid::qr::Hint;
+use crate::hybrid::qr::{ChannelKind, Hint};
 
 /// Who watches a ceremony.
 pub(super) trait Audience {
@@ -22,6 +22,8 @@ pub(super) trait Audience {
     fn qr(&mut self, text: &str) -> Result<(), Failure>;
     /// A step was done.
     fn step(&mut self, event: &'static str, words: &str);
+    /// The devices are connected.
+    fn connected(&mut self, via: ChannelKind);
     /// A remark.
     fn note(&mut self, words: &str);
 }
@@ -107,9 +109,10 @@ async fn with_phone<T>(
     let interrupted = system::interrupted();
     let (mut handle, mut progress) = client.begin(hint, system::unix_time(), &mut system::random());
     let text = handle.qr_text().unwrap_or_default().to_owned();
+    let code = Code { text, offline: client.offers_l2cap() };
     let result = tokio::select! {
         result = talk(&mut handle, drive) => result,
-        failure = tell(audience, &mut progress, &text) => Err(failure),
+        failure = tell(audience, &mut progress, &code) => Err(failure),
         () = interrupted => Err(advice::client(&crate::hybrid::Error::Cancelled.into())),
         () = tokio::time::sleep(timeout) => Err(too_late(timeout)),
     };
@@ -119,7 +122,7 @@ async fn with_phone<T>(
             let finished = handle.finish().await;
             // Steps that a quick answer has overtaken.
             while let Some(step) = progress.next().await {
-                show(audience, &step, &text)?;
+                show(audience, &step, &code)?;
             }
             notes(audience, &remarks);
             if finished.is_err() {
@@ -165,9 +168,9 @@ fn get_info(said: &PostHandshake) -> Result<GetInfo, Failure> {
 }
 
 /// Tells how it goes; ends only with a failure.
-async fn tell(audience: &mut impl Audience, progress: &mut ProgressStream, text: &str) -> Failure {
+async fn tell(audience: &mut impl Audience, progress: &mut ProgressStream, code: &Code) -> Failure {
     while let Some(step) = progress.next().await {
-        if let Err(failure) = show(audience, &step, text) {
+        if let Err(failure) = show(audience, &step, code) {
             return failure;
         }
     }
@@ -175,19 +178,48 @@ async fn tell(audience: &mut impl Audience, progress: &mut ProgressStream, text:
     std::future::pending().await
 }
 
-fn show(audience: &mut impl Audience, step: &Progress, text: &str) -> Result<(), Failure> {
+/// What is shown to the phone.
+struct Code {
+    text: String,
+    /// It offers phones to do without internet.
+    offline: bool,
+}
+
+fn show(audience: &mut impl Audience, step: &Progress, code: &Code) -> Result<(), Failure> {
     match step {
         Progress::Listening => {
-            audience.qr(text)?;
-            let words = "Scan this code with your phone's camera. Both devices need Bluetooth \
-                         and internet.";
-            audience.step("listening", words);
+            audience.qr(&code.text)?;
+            audience.step("listening", scan_this(code.offline));
         }
         Progress::AdvertSeen => audience.step("advert-seen", "Connecting to your phone..."),
-        Progress::Connected => audience.step("connected", "Connected to your phone."),
+        Progress::FallingBack => {
+            let words = "Bluetooth alone does not do; trying over the internet...";
+            audience.step("falling-back", words);
+        }
+        Progress::Connected { via } => audience.connected(*via),
         Progress::WaitingForUser => {
             audience.step("waiting-for-user", "Follow the steps on your phone.");
         }
     }
     Ok(())
+}
+
+fn scan_this(offline: bool) -> &'static str {
+    match offline {
+        false => {
+            "Scan this code with your phone's camera. Both devices need Bluetooth and internet."
+        }
+        true => {
+            "Scan this code with your phone's camera. Both devices need Bluetooth, and internet \
+             if the phone cannot do without."
+        }
+    }
+}
+
+/// How the devices are connected, in words and for machines.
+pub(super) fn by(via: ChannelKind) -> (&'static str, &'static str) {
+    match via {
+        ChannelKind::Tunnel => ("over the internet", "tunnel"),
+        ChannelKind::L2cap => ("over Bluetooth", "bluetooth"),
+    }
 }

@@ -15,8 +15,10 @@ use super::failure::Failure;
 use super::qr::QrStyle;
 use super::ui::{Ui, print};
 use super::{advice, ceremony, system};
+use crate::channel::l2cap::Framing;
 use crate::client::webauthn::{Assertion, CreationOptions, Origin, Registration, RequestOptions};
 use crate::client::{Client, Config};
+use crate::hybrid::qr::ChannelKind;
 
 /// Longest options taken, in bytes.
 const MAX_OPTIONS: u64 = 1 << 20;
@@ -39,6 +41,12 @@ pub(crate) struct Ceremony {
     /// Where to show the code: terminal, url, png:FILE, svg:FILE or none
     #[arg(long, value_name = "HOW", default_value = "terminal")]
     qr: QrStyle,
+    /// Offer Bluetooth alone too: works without internet, some phones refuse such a code
+    #[arg(long)]
+    offline: bool,
+    /// How messages are told apart over Bluetooth alone: length, or crlf for phones of an older draft
+    #[arg(long, value_name = "HOW", default_value_t, requires = "offline")]
+    l2cap_framing: Framing,
     #[command(flatten)]
     link: Link,
 }
@@ -104,8 +112,9 @@ impl Ceremony {
     }
 
     fn client(&self, timeout: Duration) -> Result<Client, Failure> {
-        let mut config = Config::new(self.link.connector());
+        let mut config = Config::new(self.link.connector()?);
         config.relay = self.link.relay().cloned();
+        config.l2cap = self.offline.then_some(self.l2cap_framing);
         config.simulated_with_public = self.link.simulated_with_public;
         config.deadlines.advert = config.deadlines.advert.min(timeout);
         Client::new(self.link.radio()?, config).map_err(|error| advice::client(&error))
@@ -125,6 +134,12 @@ impl Audience for Terminal<'_> {
 
     fn step(&mut self, event: &'static str, words: &str) {
         self.ui.step(event, words, json!({}));
+    }
+
+    fn connected(&mut self, via: ChannelKind) {
+        let (how, via) = ceremony::by(via);
+        let words = format!("Connected to your phone {how}.");
+        self.ui.step("connected", &words, json!({ "via": via }));
     }
 
     fn note(&mut self, words: &str) {

@@ -7,11 +7,14 @@ mod advice;
 mod args;
 mod ceremony;
 mod demo;
+#[cfg(target_os = "linux")]
+mod doctor;
 mod failure;
 pub mod image;
 mod inspect;
 mod laptop;
 mod phone;
+mod proxies;
 pub mod qr;
 mod relay;
 pub mod relying_party;
@@ -58,6 +61,8 @@ enum Command {
     Relay(relay::Relay),
     Inspect(inspect::Inspect),
     #[cfg(target_os = "linux")]
+    Doctor(doctor::Doctor),
+    #[cfg(target_os = "linux")]
     Testbed(testbed::Testbed),
 }
 
@@ -70,6 +75,8 @@ impl Command {
             Self::SignIn(command) => command.run(ui).await,
             Self::Phone(command) => command.run(ui).await,
             Self::Inspect(command) => command.run(ui),
+            #[cfg(target_os = "linux")]
+            Self::Doctor(command) => command.run(ui).await,
             #[cfg(target_os = "linux")]
             Self::Testbed(command) => command.run(ui).await,
         }

@@ -1,6 +1,7 @@
 //! Why the laptop's part did not come to an end.
 
 use crate::hybrid::Waiting;
+use crate::hybrid::qr::ChannelKind;
 use crate::hybrid::tunnel::ServiceUrl;
 use crate::{ble, channel, hybrid};
 
@@ -20,9 +21,25 @@ pub enum Error {
         #[source]
         source: Box<channel::Error>,
     },
-    /// The tunnel ended in the middle, and the phone did not say goodbye.
-    #[error("the tunnel broke while waiting for {waiting}")]
+    /// The phone offers to be reached over Bluetooth alone, and that failed.
+    #[error("cannot reach the phone")]
+    Bluetooth(#[source] Unreachable),
+    /// Both ways to the phone failed.
+    #[error("{bluetooth}, and the tunnel service {service} cannot be used")]
+    Neither {
+        /// Why Bluetooth alone does not do.
+        bluetooth: Unreachable,
+        /// Which tunnel service.
+        service: Box<ServiceUrl>,
+        /// Why that does not do either.
+        #[source]
+        source: Box<channel::Error>,
+    },
+    /// The data channel ended in the middle, and the phone did not say goodbye.
+    #[error("the {via} broke while waiting for {waiting}")]
     Broken {
+        /// Which kind of channel.
+        via: ChannelKind,
         /// What for.
         waiting: Waiting,
         /// How it ended.
@@ -38,4 +55,20 @@ pub enum Error {
     /// The transaction is over, and what ended it has been told already.
     #[error("the transaction is over")]
     Over,
+}
+
+/// Why a phone cannot be reached over Bluetooth alone.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unreachable {
+    /// There is no connection.
+    #[error(transparent)]
+    Radio(#[from] ble::Error),
+    /// There was none in time.
+    #[error("no connection over Bluetooth came about in time")]
+    TimedOut,
+    /// There was one, but no handshake: it led to somebody else, or the two mark their messages in
+    /// different ways.
+    #[error("whoever took the connection over Bluetooth did not answer as the phone")]
+    NoHandshake,
 }

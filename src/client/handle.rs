@@ -11,6 +11,7 @@ use super::{Config, Error};
 use crate::ble::Radio;
 use crate::hybrid::client::Transaction;
 use crate::hybrid::post_handshake::PostHandshake;
+use crate::hybrid::qr::ChannelKind;
 use crate::hybrid::{self, Waiting};
 
 /// How a transaction gets on, for the person who waits.
@@ -19,10 +20,15 @@ use crate::hybrid::{self, Waiting};
 pub enum Progress {
     /// The radio listens; show the QR.
     Listening,
-    /// The phone is near and its tunnel is being opened.
+    /// The phone is near and a data channel to it is being opened.
     AdvertSeen,
+    /// Bluetooth alone did not do, so the tunnel is being opened.
+    FallingBack,
     /// The phone proved that it read the QR.
-    Connected,
+    Connected {
+        /// Over which kind of data channel.
+        via: ChannelKind,
+    },
     /// The phone has the request; its user decides.
     WaitingForUser,
 }

@@ -4,6 +4,7 @@
 //! [`webauthn`] translates between what a relying party says and CTAP2. Depends on `hybrid`,
 //! `ctap`, `ble` and `channel`, never on another role.
 
+mod dial;
 mod error;
 mod handle;
 mod transaction;
@@ -14,23 +15,25 @@ use std::time::Duration;
 use rand_core::{CryptoRng, RngCore};
 
 use crate::ble::Radio;
-use crate::channel;
-use crate::channel::slot::Kept;
-use crate::channel::websocket::{Connector, WebSocketChannel};
-use crate::hybrid::client::{Deadlines, QrOffer, Target, Transaction};
+use crate::channel::l2cap::Framing;
+use crate::channel::websocket::Connector;
+use crate::hybrid::client::{Deadlines, QrOffer, Transaction};
 use crate::hybrid::qr::Hint;
-use crate::hybrid::tunnel::{ServiceUrl, TunnelServiceId};
+use crate::hybrid::tunnel::ServiceUrl;
 
-pub use error::Error;
+pub use error::{Error, Unreachable};
 pub use handle::{Progress, ProgressStream, TransactionHandle};
 
-/// How a laptop reaches tunnel services, and how long it waits.
+/// How a laptop reaches phones, and how long it waits.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Opens WebSockets.
     pub connector: Connector,
     /// A service to use whatever the phone's advert names: a private relay.
     pub relay: Option<ServiceUrl>,
+    /// Offers phones to be reached over Bluetooth alone, without internet, in this framing. Some
+    /// phones refuse a QR that does.
+    pub l2cap: Option<Framing>,
     /// Lets a simulated radio be used with the public services, where it would otherwise stand in
     /// for the proof of nearness that real phones' users rely on.
     pub simulated_with_public: bool,
@@ -47,35 +50,12 @@ impl Config {
         Self {
             connector,
             relay: None,
+            l2cap: None,
             simulated_with_public: false,
             deadlines: Deadlines::default(),
             send_deadline: Duration::from_secs(30),
         }
     }
-
-    fn dial(&self, target: Target) -> Result<(ServiceUrl, Kept<Dialled>), Error> {
-        let Target::Tunnel { service, routing, tunnel } = target else {
-            return Err(Error::Protocol(crate::hybrid::Error::ChannelFailed));
-        };
-        let url = match &self.relay {
-            Some(relay) => relay.clone(),
-            None => named(service)?,
-        };
-        let (connector, service) = (self.connector.clone(), url.clone());
-        let dialling = async move {
-            let joined = connector.join_tunnel(&service, routing, tunnel).await;
-            joined.map(Box::new).map_err(Box::new)
-        };
-        Ok((url, Box::pin(dialling)))
-    }
-}
-
-/// What came of opening a tunnel.
-type Dialled = Result<Box<WebSocketChannel>, Box<channel::Error>>;
-
-fn named(service: TunnelServiceId) -> Result<ServiceUrl, Error> {
-    // The state machine lets no unassigned service through.
-    ServiceUrl::for_service(service).map_err(|_| Error::Protocol(crate::hybrid::Error::Misuse))
 }
 
 /// The laptop's part, over one radio.
@@ -100,6 +80,12 @@ impl Client {
         Ok(Self { radio, config })
     }
 
+    /// Whether phones may do without internet.
+    #[must_use]
+    pub fn offers_l2cap(&self) -> bool {
+        self.config.l2cap.is_some()
+    }
+
     /// Begins a transaction with a fresh QR; `shown_at` is Unix time in seconds. Needs a tokio
     /// runtime.
     pub fn begin(
@@ -108,7 +94,7 @@ impl Client {
         shown_at: u64,
         rng: &mut (impl RngCore + CryptoRng),
     ) -> (TransactionHandle, ProgressStream) {
-        let offer = QrOffer::new(rng, hint, shown_at, false, false);
+        let offer = QrOffer::new(rng, hint, shown_at, false, self.config.l2cap.is_some());
         let now = tokio::time::Instant::now().into_std();
         let transaction = Transaction::qr(offer, self.config.deadlines, now);
         TransactionHandle::start(self.radio.clone(), self.config.clone(), transaction)

@@ -5,14 +5,15 @@
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
+use super::dial::{Channel, Dialled, Dialling, NotOpened, dial};
 use super::handle::{Command, Progress};
-use super::{Config, Dialled, Error};
+use super::{Config, Error, Unreachable};
 use crate::ble::{AddressType, Radio, RadioScan, Scan, Scanner, Sighting};
 use crate::channel;
 use crate::channel::slot::{Kept, Slot, kept};
-use crate::channel::websocket::WebSocketChannel;
 use crate::hybrid::client::{Event, Input, Output, Sender, Target, Transaction};
 use crate::hybrid::post_handshake::PostHandshake;
+use crate::hybrid::qr::ChannelKind;
 use crate::hybrid::tunnel::ServiceUrl;
 use crate::hybrid::{self, Waiting};
 
@@ -24,11 +25,15 @@ pub(super) struct Driver {
     progress: mpsc::Sender<Progress>,
     scan: Option<RadioScan>,
     opening: Option<Kept<Dialled>>,
-    channel: Slot<WebSocketChannel>,
+    channel: Slot<Channel>,
+    /// Which kind was dialled last.
+    via: ChannelKind,
     /// The tunnel service of the last dialling.
     service: Option<ServiceUrl>,
     /// Why it failed, for the error that the state machine then makes of it.
     failure: Option<Box<channel::Error>>,
+    /// Why Bluetooth alone did not do, should it go no further from here.
+    bluetooth: Option<Unreachable>,
     /// Why an open channel ended, unless it was a goodbye.
     broken: Option<Box<channel::Error>>,
     finishing: bool,
@@ -63,8 +68,10 @@ impl Driver {
             scan: None,
             opening: None,
             channel: Slot::empty(),
+            via: ChannelKind::Tunnel,
             service: None,
             failure: None,
+            bluetooth: None,
             broken: None,
             finishing: false,
             said: None,
@@ -97,7 +104,9 @@ impl Driver {
     /// be sent any more.
     fn end(self) -> Result<(), Error> {
         match self.broken.filter(|_| !self.finishing) {
-            Some(source) => Err(Error::Broken { waiting: Waiting::Response, source }),
+            Some(source) => {
+                Err(Error::Broken { via: self.via, waiting: Waiting::Response, source })
+            }
             None => Ok(()),
         }
     }
@@ -131,14 +140,7 @@ impl Driver {
                 self.transaction
                     .handle(Input::Sighting { service_data: &service_data, sender }, now)
             }
-            Woken::Opened(Ok(channel)) => {
-                self.channel.fill(channel);
-                self.transaction.handle(Input::ChannelOpen, now)
-            }
-            Woken::Opened(Err(failure)) => {
-                self.failure = Some(failure);
-                self.transaction.handle(Input::ChannelFailed, now)
-            }
+            Woken::Opened(dialled) => self.opened(dialled),
             Woken::Message(Ok(message)) => self.transaction.handle(Input::Message(&message), now),
             Woken::Message(Err(error)) => {
                 self.channel.clear();
@@ -148,6 +150,20 @@ impl Driver {
             Woken::Deadline => self.transaction.handle(Input::Timeout, now),
             Woken::Command(command) => self.command(command.unwrap_or(Command::Cancel)),
         }
+    }
+
+    fn opened(&mut self, dialled: Dialled) -> Result<(), hybrid::Error> {
+        let now = Instant::now().into_std();
+        match dialled {
+            Ok(channel) => {
+                self.bluetooth = self.bluetooth.take().map(|_| Unreachable::NoHandshake);
+                self.channel.fill(channel);
+                return self.transaction.handle(Input::ChannelOpen, now);
+            }
+            Err(NotOpened::Tunnel(failure)) => self.failure = Some(failure),
+            Err(NotOpened::L2cap(failure)) => self.bluetooth = Some(failure),
+        }
+        self.transaction.handle(Input::ChannelFailed, now)
     }
 
     fn command(&mut self, command: Command) -> Result<(), hybrid::Error> {
@@ -200,8 +216,14 @@ impl Driver {
     }
 
     fn open(&mut self, target: Target) -> Result<(), Error> {
-        let (service, dialling) = self.config.dial(target)?;
-        (self.service, self.opening) = (Some(service), Some(dialling));
+        let Dialling { via, service, channel } = dial(&self.radio, &self.config, target)?;
+        match via {
+            ChannelKind::L2cap => self.bluetooth = Some(Unreachable::TimedOut),
+            ChannelKind::Tunnel if self.bluetooth.is_some() => self.report(Progress::FallingBack),
+            ChannelKind::Tunnel => {}
+        }
+        (self.via, self.service, self.opening) = (via, service, Some(channel));
+        self.broken = None;
         Ok(())
     }
 
@@ -213,7 +235,10 @@ impl Driver {
     fn event(&mut self, event: Event) {
         match event {
             Event::AdvertSeen => self.report(Progress::AdvertSeen),
-            Event::Connected => self.report(Progress::Connected),
+            Event::Connected => {
+                self.bluetooth = None;
+                self.report(Progress::Connected { via: self.via });
+            }
             Event::Ready(said) => {
                 self.said = Some(said);
                 self.tell_ready();
@@ -235,17 +260,24 @@ impl Driver {
 
     /// Puts the driver's knowledge into the protocol's error.
     fn explain(&mut self, error: hybrid::Error) -> Error {
-        let (failure, broken) = (self.failure.take(), self.broken.take());
-        match (error, self.service.take(), failure, broken) {
-            (hybrid::Error::ChannelFailed, Some(service), Some(source), _) => {
+        use hybrid::Error as E;
+        let no_tunnel = match error {
+            E::ChannelFailed => self.failure.take(),
+            E::TimedOut(Waiting::Channel) => Some(Box::new(channel::Error::TimedOut)),
+            _ => None,
+        };
+        match (error, self.service.take(), no_tunnel, self.broken.take(), self.bluetooth.take()) {
+            (_, Some(service), Some(source), _, Some(bluetooth)) => {
+                Error::Neither { bluetooth, service: Box::new(service), source }
+            }
+            (_, Some(service), Some(source), ..) => {
                 Error::Tunnel { service: Box::new(service), source }
             }
-            (hybrid::Error::TimedOut(Waiting::Channel), Some(service), ..) => {
-                let source = Box::new(channel::Error::TimedOut);
-                Error::Tunnel { service: Box::new(service), source }
+            (E::ChannelFailed | E::TimedOut(_) | E::PeerClosed(_), None, _, _, Some(why)) => {
+                Error::Bluetooth(why)
             }
-            (hybrid::Error::PeerClosed(waiting), .., Some(source)) => {
-                Error::Broken { waiting, source }
+            (E::PeerClosed(waiting), _, _, Some(source), _) => {
+                Error::Broken { via: self.via, waiting, source }
             }
             (error, ..) => Error::Protocol(error),
         }

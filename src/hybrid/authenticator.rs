@@ -14,7 +14,7 @@
 //! Specification: CTAP 2.2 section 11.5.1.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::advert::AdvertPlaintext;
 use super::crypto::PublicKey;
@@ -22,6 +22,7 @@ use super::error::{Error, Waiting};
 use super::frame::MessageType;
 use super::linking::{LinkId, LinkingInfo};
 use super::noise::{Established, HandshakeHash};
+use super::qr::ChannelKind;
 
 mod interface;
 mod step;
@@ -69,16 +70,24 @@ struct Advertising {
 #[derive(Debug)]
 struct Channel {
     established: Established,
-    via: super::qr::ChannelKind,
+    via: ChannelKind,
 }
 
 impl Transaction {
     /// Begins with the contents of a QR that the user scanned.
+    ///
+    /// One that offers no tunnel needs the first [`Input::Timeout`] to be advertised to.
     #[must_use]
     pub fn qr(scan: Scan, offer: Offer, deadlines: Deadlines, now: Instant) -> Self {
-        let out =
-            VecDeque::from([Output::OpenTunnel(Tunnel::New(scan.contents.secret.tunnel_id()))]);
-        let state = State::AwaitTunnel(now + deadlines.tunnel);
+        let Deadlines { tunnel, tunnel_beside_l2cap, .. } = deadlines;
+        let open = Output::OpenTunnel(Tunnel::New(scan.contents.secret.tunnel_id()));
+        let (output, time) = match scan.contents.offers(ChannelKind::Tunnel) {
+            true if offer.may_use_l2cap(&scan) => (Some(open), tunnel.min(tunnel_beside_l2cap)),
+            true => (Some(open), tunnel),
+            false => (None, Duration::ZERO),
+        };
+        let state = State::AwaitTunnel(now + time);
+        let out = output.into_iter().collect();
         Self { state, out, keys: Keys::Qr(Box::new(scan)), offer, deadlines }
     }
 
@@ -186,6 +195,13 @@ impl Transaction {
             }
             _ => false,
         }
+    }
+}
+
+impl Offer {
+    /// Whether an L2CAP server may be named in the advert.
+    fn may_use_l2cap(&self, scan: &Scan) -> bool {
+        self.l2cap.is_some() && scan.contents.offers(ChannelKind::L2cap)
     }
 }
 

@@ -75,17 +75,23 @@ enum ChannelState {
 
 #[derive(Debug)]
 struct AwaitChannel {
-    advert: Advert,
-    service: TunnelServiceId,
-    /// Tried when the first target fails.
-    fallback: Option<Target>,
+    attempt: Attempt,
     deadline: Instant,
 }
 
 struct ExpectHandshakeResponse {
     noise: AwaitResponse,
-    service: TunnelServiceId,
+    attempt: Attempt,
     deadline: Instant,
+}
+
+/// A data channel on the way to the phone, as long as nothing proves that it leads there.
+#[derive(Debug)]
+struct Attempt {
+    advert: Advert,
+    service: TunnelServiceId,
+    /// Tried when this one fails.
+    fallback: Option<Target>,
 }
 
 #[derive(Debug)]

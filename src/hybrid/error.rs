@@ -63,6 +63,9 @@ pub enum Error {
     /// The data channel could not be opened; the driver knows why.
     #[error("the data channel could not be opened")]
     ChannelFailed,
+    /// The QR offers no kind of data channel that this phone has.
+    #[error("laptop and phone have no kind of data channel in common")]
+    NoCommonChannel,
     /// The peer closed the channel, or it broke, too early.
     #[error("the other device hung up while waiting for {0}")]
     PeerClosed(Waiting),

@@ -92,6 +92,15 @@ pub enum ChannelKind {
     L2cap = 1,
 }
 
+impl fmt::Display for ChannelKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tunnel => "tunnel",
+            Self::L2cap => "connection over Bluetooth",
+        })
+    }
+}
+
 /// The contents of a QR. `Debug` is redacted.
 #[derive(Clone, PartialEq, Eq)]
 pub struct QrContents {

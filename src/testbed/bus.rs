@@ -1,25 +1,39 @@
 //! A `dbus-daemon` of one's own.
 
 use std::io;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use super::Error;
 
-/// For the daemon to come up.
+/// For the daemon to come up, and to go.
 const DEADLINE: Duration = Duration::from_secs(10);
+/// What shells say of a program that is not there.
+const NOT_FOUND: i32 = 127;
 
-/// A bus that nobody else is on; it ends, and its folder goes, when this is dropped.
+/// Leads the daemon's life: until standard input ends, which it does however its other end goes, also by
+/// `kill -9`.
+const KEEPER: &str = r#"
+command -v dbus-daemon >/dev/null || exit 127
+dbus-daemon --config-file="$1/bus.conf" --nofork --nopidfile --nosyslog --print-address=1 2>"$1/log" &
+exec >&-
+read -r _
+kill $!
+wait
+rm -rf "$1"
+"#;
+
+/// A bus that nobody else is on; it ends, and its folder goes, when this is dropped or the process
+/// ends.
 #[derive(Debug)]
 pub struct PrivateBus {
-    daemon: Child,
+    keeper: Child,
     address: String,
-    folder: TempDir,
 }
 
 impl PrivateBus {
@@ -33,25 +47,22 @@ impl PrivateBus {
     pub async fn start() -> Result<Self, Error> {
         let folder = tempfile::Builder::new().prefix("cabled-bus-").tempdir();
         let folder = folder.map_err(Error::Folder)?;
-        let config = folder.path().join("bus.conf");
-        let text = configuration(&folder.path().join("bus.sock").display().to_string());
-        std::fs::write(&config, text).map_err(Error::Folder)?;
-        let daemon = Command::new("dbus-daemon")
-            .arg(format!("--config-file={}", config.display()))
-            .args(["--nofork", "--nopidfile", "--nosyslog", "--print-address=1"])
-            .stdin(Stdio::null())
+        let config = configuration(&folder.path().join("bus.sock").display().to_string());
+        std::fs::write(folder.path().join("bus.conf"), config).map_err(Error::Folder)?;
+        let keeper = Command::new("/bin/sh")
+            .args(["-c", KEEPER, "sh"])
+            .arg(folder.path())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            // Ctrl-C is for us; the daemon goes when the bus is dropped.
+            // Ctrl-C is for us.
             .process_group(0)
             .spawn();
-        let mut daemon = daemon.map_err(|cause| match cause.kind() {
-            io::ErrorKind::NotFound => Error::NoDaemon,
-            _ => Error::Daemon(cause),
-        })?;
-        let address = timeout(DEADLINE, address(&mut daemon)).await;
-        let address = address.map_err(|_| Error::Silent(DEADLINE))?.map_err(Error::Daemon)?;
-        Ok(Self { daemon, address, folder })
+        let mut keeper = keeper.map_err(Error::Daemon)?;
+        let address = timeout(DEADLINE, address(&mut keeper, &folder.path().join("log"))).await;
+        let address = address.map_err(|_| Error::Silent(DEADLINE))??;
+        // From here on the folder is the keeper's to remove.
+        let _ = folder.keep();
+        Ok(Self { keeper, address })
     }
 
     /// Gives the address, for `DBUS_SYSTEM_BUS_ADDRESS`.
@@ -60,14 +71,15 @@ impl PrivateBus {
         &self.address
     }
 
-    /// Ends the bus, and returns when the daemon and the folder are gone.
+    /// Ends the bus, and returns when the daemon and the folder are gone, within ten seconds.
     ///
     /// # Errors
     ///
-    /// [`Error::Daemon`] and [`Error::Folder`]: one of them could not be removed.
+    /// [`Error::Daemon`] and [`Error::Silent`]: they may still be there.
     pub async fn stop(mut self) -> Result<(), Error> {
-        self.daemon.kill().await.map_err(Error::Daemon)?;
-        self.folder.close().map_err(Error::Folder)
+        drop(self.keeper.stdin.take());
+        let ended = timeout(DEADLINE, self.keeper.wait()).await;
+        ended.map_err(|_| Error::Silent(DEADLINE))?.map(drop).map_err(Error::Daemon)
     }
 }
 
@@ -80,13 +92,19 @@ fn configuration(socket: &str) -> String {
     )
 }
 
-async fn address(daemon: &mut Child) -> io::Result<String> {
+async fn address(keeper: &mut Child, log: &Path) -> Result<String, Error> {
     let mut line = String::new();
-    if let Some(output) = daemon.stdout.take() {
-        BufReader::new(output).read_line(&mut line).await?;
+    if let Some(output) = keeper.stdout.take() {
+        BufReader::new(output).read_line(&mut line).await.map_err(Error::Daemon)?;
     }
-    match line.trim() {
-        address if address.starts_with("unix:") => Ok(address.to_owned()),
-        _ => Err(io::Error::other("it ended without an address")),
+    if line.starts_with("unix:") {
+        return Ok(line.trim().to_owned());
+    }
+    // Gone with the keeper; missing if the daemon was.
+    let log = std::fs::read_to_string(log).unwrap_or_default();
+    drop(keeper.stdin.take());
+    match keeper.wait().await.map_err(Error::Daemon)?.code() {
+        Some(NOT_FOUND) => Err(Error::NoDaemon),
+        _ => Err(Error::Daemon(io::Error::other(log.trim().to_owned()))),
     }
 }

@@ -13,8 +13,8 @@ pub enum Error {
     /// `dbus-daemon` could not be started, or ended before it gave its address.
     #[error("dbus-daemon did not start")]
     Daemon(#[source] io::Error),
-    /// `dbus-daemon` did not give its address in time.
-    #[error("dbus-daemon did not start within {} seconds", .0.as_secs())]
+    /// `dbus-daemon` did not give its address, or did not end, in time.
+    #[error("dbus-daemon did not answer within {} seconds", .0.as_secs())]
     Silent(Duration),
     /// The folder for the bus's socket could not be made.
     #[error("the folder of the private bus cannot be used")]

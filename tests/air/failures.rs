@@ -24,16 +24,16 @@ use crate::world::{
     Answer, Service, Told, World, creation, options_for, register, request_for, rng, soon,
 };
 
-const SHORT: Duration = Duration::from_millis(40);
+pub(crate) const SHORT: Duration = Duration::from_millis(40);
 
 /// A port at which nobody listens.
-async fn nobody() -> ServiceUrl {
+pub(crate) async fn nobody() -> ServiceUrl {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     format!("ws://{}", listener.local_addr().unwrap()).parse().unwrap()
 }
 
 /// Answers one request with these bytes; with none it keeps silent until the client leaves.
-async fn answering(answer: &str) -> ServiceUrl {
+pub(crate) async fn answering(answer: &str) -> ServiceUrl {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let answer = answer.to_owned();
@@ -181,7 +181,7 @@ async fn a_relay_that_stops_ends_both_sides_and_the_question() {
     assert!(
         matches!(
             &phone,
-            authenticator::Error::Broken { waiting: Waiting::Response, source }
+            authenticator::Error::Broken { waiting: Waiting::Response, source, .. }
                 if matches!(**source, ChannelError::Closed { code: Some(1001) })
         ),
         "{phone:?}"
@@ -194,7 +194,7 @@ async fn a_relay_that_stops_ends_both_sides_and_the_question() {
 pub(crate) fn gone_away(error: &client::Error) -> bool {
     matches!(
         error,
-        client::Error::Broken { waiting: Waiting::Response, source }
+        client::Error::Broken { waiting: Waiting::Response, source, .. }
             if matches!(**source, ChannelError::Closed { code: Some(1001) })
     )
 }
@@ -211,7 +211,7 @@ async fn messages_beyond_the_relays_limit_are_told_of() {
     assert!(
         matches!(
             &error,
-            client::Error::Broken { waiting: Waiting::Response, source }
+            client::Error::Broken { waiting: Waiting::Response, source, .. }
                 if matches!(**source, ChannelError::Closed { code: Some(1009) })
         ),
         "{error:?}"
@@ -220,7 +220,7 @@ async fn messages_beyond_the_relays_limit_are_told_of() {
     assert!(
         matches!(
             &error,
-            authenticator::Error::Broken { waiting: Waiting::Request, source }
+            authenticator::Error::Broken { waiting: Waiting::Request, source, .. }
                 if matches!(**source, ChannelError::Closed { code: Some(1008) })
         ),
         "{error:?}"

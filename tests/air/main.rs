@@ -12,6 +12,7 @@
 mod drops;
 mod failures;
 mod flow;
+mod nearby;
 mod proxy;
 mod radio;
 mod tls;

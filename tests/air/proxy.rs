@@ -1,13 +1,16 @@
-//! Something between a side and its relay: cuts the connection after so many messages.
+//! Something between a side and its relay: cuts the connection after so many messages, or is the
+//! HTTP proxy that all has to go through.
 //!
-//! It knows just enough of WebSockets to count whole frames.
+//! It knows just enough of WebSockets to count whole frames, and of HTTP to read CONNECT.
 
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 
 use cabled::hybrid::tunnel::ServiceUrl;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
 
 /// Which way the messages go that are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,4 +79,46 @@ async fn frame(from: &mut OwnedReadHalf) -> Option<Vec<u8>> {
     frame.extend(long);
     frame.extend(rest);
     Some(frame)
+}
+
+/// An HTTP proxy that sends everything to one relay, whatever name it is asked for, and keeps what
+/// it was asked.
+pub(crate) struct HttpProxy {
+    pub(crate) address: SocketAddr,
+    asked: Arc<Mutex<Vec<String>>>,
+    listens: JoinHandle<()>,
+}
+
+impl HttpProxy {
+    pub(crate) async fn to(relay: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let asked = Arc::<Mutex<Vec<_>>>::default();
+        let log = Arc::clone(&asked);
+        let listens = tokio::spawn(async move {
+            while let Ok((inside, _)) = listener.accept().await {
+                tokio::spawn(connect(inside, relay, Arc::clone(&log)));
+            }
+        });
+        Self { address, asked, listens }
+    }
+
+    /// Takes no more connections, and gives what was asked for those that came.
+    pub(crate) fn stop(self) -> Vec<String> {
+        self.listens.abort();
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+async fn connect(mut inside: TcpStream, relay: SocketAddr, log: Arc<Mutex<Vec<String>>>) {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let Ok(byte) = inside.read_u8().await else { return };
+        head.push(byte);
+    }
+    log.lock().unwrap().push(String::from_utf8(head).unwrap());
+    let mut outside = TcpStream::connect(relay).await.unwrap();
+    inside.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await.unwrap();
+    // Either end may be gone without a goodbye.
+    let _ = tokio::io::copy_bidirectional(&mut inside, &mut outside).await;
 }

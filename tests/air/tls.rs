@@ -4,12 +4,14 @@ use std::path::PathBuf;
 
 use cabled::authenticator;
 use cabled::channel::Error as ChannelError;
+use cabled::channel::proxy::{Fault, Proxies};
 use cabled::channel::tls::{self, Trust};
 use cabled::client;
 use cabled::hybrid::qr::Hint;
 use cabled::relay::{self, TlsFiles};
 use serde_json::json;
 
+use crate::proxy::HttpProxy;
 use crate::world::{Service, Told, World, options_for, soon};
 
 /// A throw-away authority.
@@ -59,6 +61,57 @@ async fn a_ceremony_runs_over_tls() {
     world.registered(&options_for("anna", json!({}))).await;
     world.signed_in(&crate::world::request_for(&[], json!({}))).await;
     world.leaves_nothing().await;
+}
+
+#[tokio::test]
+async fn a_ceremony_runs_over_tls_through_a_proxy_that_alone_knows_the_relay() {
+    let authority = Authority::new();
+    let mut world = World::with(&[], authority.relay("relay.invalid", false).await);
+    let proxy = HttpProxy::to(world.relay.address).await;
+    let url = format!("http://Aladdin:open%20sesame@{}", proxy.address);
+    world.trust = Trust::Only(authority.file());
+    world.proxies = Proxies::new(url.parse().unwrap(), "".parse().unwrap());
+    world.laptop_url = "wss://relay.invalid".parse().unwrap();
+    world.phone_url = "wss://relay.invalid".parse().unwrap();
+    world.registered(&options_for("anna", json!({}))).await;
+    world.signed_in(&crate::world::request_for(&[], json!({}))).await;
+    let asked = proxy.stop();
+    assert_eq!(asked.len(), 4, "two ceremonies of two sides");
+    for head in asked {
+        assert!(head.starts_with("CONNECT relay.invalid:443 HTTP/1.1\r\n"), "{head}");
+        assert!(head.contains("Proxy-Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n"));
+    }
+    world.leaves_nothing().await;
+}
+
+#[tokio::test]
+async fn a_proxy_may_itself_be_reached_over_tls() {
+    let authority = Authority::new();
+    let mut world = World::with(&[], authority.relay("127.0.0.1", false).await);
+    world.trust = Trust::Only(authority.file());
+    // The relay is no proxy: its refusal comes through TLS, and the certificate is checked first.
+    let url = format!("https://{}", world.relay.address);
+    world.proxies = Proxies::new(url.parse().unwrap(), "".parse().unwrap());
+    world.phone_url = "wss://relay.invalid".parse().unwrap();
+    let fault = async |world: &World| {
+        let (handle, _) = world.begin(Hint::MakeCredential);
+        let error = world.scan(handle.qr_text().unwrap()).ends().await.unwrap_err();
+        handle.cancel().await;
+        match error {
+            authenticator::Error::Tunnel { source, .. } => match *source {
+                ChannelError::Proxy { source, .. } => source,
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
+        }
+    };
+    let refused = fault(&world).await;
+    assert!(matches!(refused, Fault::Status(405)), "{refused:?}");
+    let stranger = Authority::new();
+    world.trust = Trust::Only(stranger.file());
+    let unknown = fault(&world).await;
+    let Fault::Unreachable(why) = unknown else { panic!("{unknown:?}") };
+    assert!(matches!(*why, ChannelError::Tls { source: tls::Error::UnknownAuthority(_), .. }));
 }
 
 /// The phone fails at such a relay, and so does a laptop whose phone got further.

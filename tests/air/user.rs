@@ -217,13 +217,13 @@ async fn the_laptop_vanishes_while_the_user_thinks() {
     let options = options_for("anna", json!({}));
     let laptop = register(handle, &info, &options).await.unwrap_err().transaction();
     assert!(
-        matches!(&laptop, client::Error::Broken { waiting: Waiting::Response, source }
+        matches!(&laptop, client::Error::Broken { waiting: Waiting::Response, source, .. }
             if matches!(**source, cabled::channel::Error::Lost(_))),
         "{laptop:?}"
     );
     let error = phone.ends().await.unwrap_err();
     assert!(
-        matches!(&error, authenticator::Error::Broken { waiting: Waiting::Response, source }
+        matches!(&error, authenticator::Error::Broken { waiting: Waiting::Response, source, .. }
             if matches!(**source, cabled::channel::Error::Closed { code: Some(1001) })),
         "{error:?}"
     );

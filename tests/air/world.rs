@@ -12,6 +12,8 @@ use cabled::authenticator::{
 };
 use cabled::ble::air::AirRadio;
 use cabled::ble::{Conditions, Radio};
+use cabled::channel::l2cap::Framing;
+use cabled::channel::proxy::Proxies;
 use cabled::channel::tls::Trust;
 use cabled::channel::websocket::Connector;
 use cabled::cli::relying_party::RelyingParty;
@@ -21,7 +23,7 @@ use cabled::client::webauthn::{
 };
 use cabled::client::{self, Client, ProgressStream, TransactionHandle};
 use cabled::ctap::GetInfo;
-use cabled::hybrid::qr::{Hint, QrContents};
+use cabled::hybrid::qr::{ChannelKind, Hint, QrContents};
 use cabled::hybrid::tunnel::{ServiceUrl, TunnelServiceId};
 use cabled::relay::{self, Limits, Relay};
 use rand_chacha::ChaCha20Rng;
@@ -145,7 +147,8 @@ impl Consent for AsksUser {
 pub(crate) enum Told {
     OpeningTunnel,
     Advertising,
-    Connected,
+    WithoutTunnel,
+    Connected(ChannelKind),
     Saved(CredentialId),
     SignedIn(CredentialId),
     Other(String),
@@ -157,7 +160,8 @@ fn told(progress: &authenticator::Progress<'_>) -> Told {
     match progress {
         P::OpeningTunnel => Told::OpeningTunnel,
         P::Advertising => Told::Advertising,
-        P::Connected => Told::Connected,
+        P::WithoutTunnel(_) => Told::WithoutTunnel,
+        P::Connected { via } => Told::Connected(*via),
         P::Answered(Outcome::Saved { credential }) => Told::Saved(credential.clone()),
         P::Answered(Outcome::SignedIn { credential, .. }) => Told::SignedIn(credential.clone()),
         P::Answered(other) => Told::Other(format!("{other:?}")),
@@ -174,6 +178,7 @@ pub(crate) struct World {
     pub(crate) user: Arc<User>,
     pub(crate) engine: authenticator::Config,
     pub(crate) trust: Trust,
+    pub(crate) proxies: Proxies,
     /// What the two sides are told to use; the relay itself unless a test puts something between.
     pub(crate) laptop_url: ServiceUrl,
     pub(crate) phone_url: ServiceUrl,
@@ -183,6 +188,8 @@ pub(crate) struct World {
     pub(crate) conditions: Conditions,
     /// Another folder to be the air than the world's own.
     pub(crate) air: Option<std::path::PathBuf>,
+    /// Whether laptops offer to do without internet, and how.
+    pub(crate) l2cap: Option<Framing>,
 }
 
 impl World {
@@ -205,11 +212,13 @@ impl World {
             user: User::will(script),
             engine: authenticator::Config::default(),
             trust: Trust::System,
+            proxies: Proxies::default(),
             laptop_deadlines: Default::default(),
             phone_deadlines: Default::default(),
             service: TunnelServiceId::GOOGLE,
             conditions: Conditions::default(),
             air: None,
+            l2cap: None,
         }
     }
 
@@ -218,10 +227,15 @@ impl World {
         Radio::Air(AirRadio::new(air, self.conditions.clone()).unwrap())
     }
 
+    fn connector(&self) -> Connector {
+        Connector::new(self.trust.clone()).with_proxies(self.proxies.clone())
+    }
+
     pub(crate) fn laptop(&self) -> Client {
-        let mut config = client::Config::new(Connector::new(self.trust.clone()));
+        let mut config = client::Config::new(self.connector());
         config.relay = Some(self.laptop_url.clone());
         config.deadlines = self.laptop_deadlines;
+        config.l2cap = self.l2cap;
         Client::new(self.radio(), config).unwrap()
     }
 
@@ -237,8 +251,7 @@ impl World {
         &self,
         radio: Radio,
     ) -> Result<Phone<Store, AsksUser>, authenticator::Error> {
-        let connector = Connector::new(self.trust.clone());
-        let mut config = PhoneConfig::new(connector, self.phone_url.clone(), self.service);
+        let mut config = PhoneConfig::new(self.connector(), self.phone_url.clone(), self.service);
         config.deadlines = self.phone_deadlines;
         let user = AsksUser(self.user.clone());
         let engine = Engine::new(self.store.clone(), user, self.engine.clone());
@@ -310,7 +323,8 @@ impl World {
     /// the relay, whose connections end only with both sides' sockets, then the relay too.
     pub(crate) async fn leaves_nothing(self) {
         alive(1).await;
-        assert_eq!(scans(&self.folder.path().join("air")), 0);
+        let air = self.folder.path().join("air");
+        assert_eq!((scans(&air), links(&air)), (0, 0));
         self.leaves_nothing_running().await;
     }
 
@@ -337,8 +351,17 @@ pub(crate) async fn alive(tasks: usize) {
 }
 
 pub(crate) fn scans(air: &Path) -> usize {
+    sockets(air, "scan")
+}
+
+/// Listeners for connections without internet.
+pub(crate) fn links(air: &Path) -> usize {
+    sockets(air, "l2cap")
+}
+
+fn sockets(air: &Path, kind: &str) -> usize {
     let entries = std::fs::read_dir(air).unwrap();
-    entries.filter(|e| e.as_ref().unwrap().path().extension().is_some_and(|x| x == "scan")).count()
+    entries.filter(|e| e.as_ref().unwrap().path().extension().is_some_and(|x| x == kind)).count()
 }
 
 /// A phone at work.

@@ -58,7 +58,7 @@ const PURE_CRATES: &[&str] = &[
 const HOMES: &[(&str, &[&str])] = &[
     ("argon2", &["authenticator/store"]),
     ("aws_lc_rs", &["hybrid/crypto", "hybrid/noise"]),
-    ("bluer", &["ble/bluer", "channel/l2cap"]),
+    ("bluer", &["ble/bluer"]),
     ("bluez_async", &["ble/btleplug"]),
     ("btleplug", &["ble/btleplug"]),
     ("clap", &["cli/"]),

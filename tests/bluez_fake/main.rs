@@ -15,7 +15,10 @@
 
 mod cases {
     mod backends;
+    mod doctor;
+    mod others;
     mod program;
+    mod storm;
 }
 mod children;
 mod world;

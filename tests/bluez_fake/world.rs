@@ -78,16 +78,17 @@ impl Led {
         Self { child, to, from: BufReader::new(from).lines() }
     }
 
-    pub(crate) async fn says(&mut self, wanted: &str) {
+    /// Waits for a line that ends so, and gives it.
+    pub(crate) async fn says(&mut self, wanted: &str) -> String {
         let search = async {
             while let Some(line) = self.from.next_line().await.unwrap() {
                 if line.ends_with(wanted) {
-                    return;
+                    return line;
                 }
             }
             panic!("the child ended without {wanted:?}");
         };
-        timeout(PATIENCE, search).await.unwrap();
+        timeout(PATIENCE, search).await.unwrap()
     }
 
     pub(crate) async fn go_on(&mut self) {
@@ -98,4 +99,19 @@ impl Led {
         self.says("ok").await;
         assert!(timeout(PATIENCE, self.child.wait()).await.unwrap().unwrap().success());
     }
+}
+
+/// What this process has in memory.
+pub(crate) fn resident_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// What this process has taken of the processor so far. The kernel counts it in hundredths of a second.
+pub(crate) fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let after_name = stat.rsplit(')').next().unwrap();
+    let times = after_name.split_whitespace().skip(11).take(2);
+    times.map(|ticks| ticks.parse::<f64>().unwrap() / 100.0).sum()
 }

@@ -8,7 +8,9 @@
 )]
 
 mod alone;
+mod doctor;
 mod interrupted;
+mod offline;
 mod program;
 mod three;
 #[path = "../air/world.rs"]

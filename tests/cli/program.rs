@@ -68,6 +68,9 @@ pub(crate) fn binary() -> Command {
     for name in ["RADIO", "RELAY", "CA", "STORE", "PIN_FILE"] {
         command.env_remove(format!("CABLED_{name}"));
     }
+    for name in ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"] {
+        command.env_remove(name);
+    }
     command.env_remove("NO_COLOR");
     command
 }

@@ -24,7 +24,7 @@ impl Place {
         Self { folder, relay, url }
     }
 
-    fn path(&self, name: &str) -> String {
+    pub(crate) fn path(&self, name: &str) -> String {
         self.folder.path().join(name).to_str().unwrap().to_owned()
     }
 
@@ -43,6 +43,17 @@ impl Place {
         let mut laptop = Program::start(&arguments);
         let code = laptop.begins("FIDO:/");
         (laptop, code)
+    }
+
+    /// The same for machines.
+    pub(crate) fn laptop_in_json(&self, command: &str, options: &str, more: &[&str]) -> Program {
+        let file = self.path("options.json");
+        std::fs::write(&file, options).unwrap();
+        let radio = self.radio();
+        let mut arguments = vec![command, "--options", &file, "--origin", ORIGIN, "--json"];
+        arguments.extend(["--radio", &radio, "--relay", &self.url]);
+        arguments.extend(more);
+        Program::start(&arguments)
     }
 
     pub(crate) fn phone(&self, code: &str, more: &[&str]) -> Program {
@@ -82,7 +93,7 @@ pub(crate) fn relay(arguments: &[&str]) -> (Program, String) {
     (relay, line.strip_prefix("listening on ").unwrap().to_owned())
 }
 
-fn in_order(ended: &Ended, wanted: &[&str]) {
+pub(crate) fn in_order(ended: &Ended, wanted: &[&str]) {
     let mut lines = ended.err.iter();
     for wanted in wanted {
         assert!(lines.any(|line| line.contains(wanted)), "{wanted:?} is missing in {ended:#?}");
@@ -138,20 +149,7 @@ fn machines_read_every_line() {
     let place = Place::new();
     let site = site("anna");
     let (options, _) = site.begin_registration().unwrap();
-    std::fs::write(place.folder.path().join("options.json"), inner(&options)).unwrap();
-    let (file, radio) = (place.path("options.json"), place.radio());
-    let mut laptop = Program::start(&[
-        "register",
-        "--options",
-        &file,
-        "--origin",
-        ORIGIN,
-        "--radio",
-        &radio,
-        "--relay",
-        &place.url,
-        "--json",
-    ]);
+    let mut laptop = place.laptop_in_json("register", &inner(&options), &[]);
     let line: Value = serde_json::from_str(&laptop.tells(|line| line.contains("FIDO:/"))).unwrap();
     let phone = place.phone(line["text"].as_str().unwrap(), &["--json"]);
     let (laptop, phone) = (laptop.end().succeeded(), phone.end().succeeded());

@@ -153,7 +153,7 @@ fn codes_that_are_none() {
     fails(&["phone", "scan", "--image", &place.path("none")], 9, "", "--image");
 }
 
-fn code(shown_at: u64) -> String {
+pub(crate) fn code(shown_at: u64) -> String {
     let mut rng = crate::world::rng(11);
     let hint = cabled::hybrid::qr::Hint::MakeCredential;
     cabled::hybrid::client::QrOffer::new(&mut rng, hint, shown_at, false, false).contents.encode()
@@ -228,21 +228,17 @@ fn nobody_can_be_asked_without_a_terminal() {
 #[test]
 fn a_fake_bluetooth_that_cannot_be() {
     let place = Place::new();
-    let bluez = ["testbed", "bluez", "--radio"];
-    let with = |more: &[&'static str], radio: &str| {
-        let mut all: Vec<String> = bluez.iter().map(ToString::to_string).collect();
-        all.push(radio.to_owned());
-        all.extend(more.iter().map(ToString::to_string));
-        all
-    };
+    let with = |radio: &str| ["testbed", "bluez", "--radio", radio].map(str::to_owned);
     let mut no_daemon = binary();
-    no_daemon.args(with(&[], &place.air())).env("PATH", place.path(""));
+    let empty = tempfile::tempdir().unwrap();
+    no_daemon.args(with(&place.air())).env("PATH", empty.path()).env("TMPDIR", empty.path());
     let (error, hint) = Program::of(no_daemon).end().failed(1);
     assert_eq!(
         (&*error, &*hint),
         ("dbus-daemon was not found", "install it; on Debian: apt install dbus")
     );
-    let (error, hint) = run(&with(&[], "bluez")).failed(2);
+    assert!(std::fs::read_dir(empty.path()).unwrap().next().is_none());
+    let (error, hint) = run(&with("bluez")).failed(2);
     assert_eq!(
         (&*error, &*hint),
         ("a fake Bluetooth needs a simulated radio", "use --radio air:DIR")

@@ -12,4 +12,5 @@ mod adverts;
 mod deadlines;
 mod flow;
 mod hostile;
+mod nearby;
 mod world;

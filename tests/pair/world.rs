@@ -47,6 +47,9 @@ pub(crate) struct World {
     pub(crate) refuse: fn(&Target) -> bool,
     pub(crate) via: ChannelKind,
     pub(crate) closed: (bool, bool),
+    /// Channels that the phone gave up.
+    pub(crate) discarded: Vec<ChannelKind>,
+    pub(crate) opens_tunnel: bool,
     delivered: usize,
 }
 
@@ -54,13 +57,15 @@ pub(crate) struct Options {
     pub(crate) seed: u64,
     pub(crate) wants_linking: bool,
     pub(crate) l2cap: (bool, Option<Psm>),
+    /// The QR does not offer the tunnel.
+    pub(crate) only_l2cap: bool,
     pub(crate) features: Vec<Feature>,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let features = vec![Feature::Ctap, Feature::DigitalCredentials];
-        Self { seed: 1, wants_linking: false, l2cap: (false, None), features }
+        Self { seed: 1, wants_linking: false, l2cap: (false, None), only_l2cap: false, features }
     }
 }
 
@@ -81,8 +86,11 @@ impl World {
         let now = Instant::now();
         let mut rng = ChaCha20Rng::seed_from_u64(options.seed);
         let hint = Hint::MakeCredential;
-        let shown =
+        let mut shown =
             QrOffer::new(&mut rng, hint, 1_700_000_000, options.wants_linking, options.l2cap.0);
+        if options.only_l2cap {
+            shown.contents.channels = Some(vec![ChannelKind::L2cap]);
+        }
         let laptop = client::Transaction::qr(shown, client::Deadlines::default(), now);
         let contents = QrContents::decode(&laptop.qr_text().unwrap()).unwrap();
         let offer = offer(&mut rng, &options);
@@ -147,6 +155,8 @@ impl World {
             refuse: |_| false,
             via: ChannelKind::Tunnel,
             closed: (false, false),
+            discarded: Vec::new(),
+            opens_tunnel: false,
             delivered: 0,
         }
     }
@@ -177,7 +187,8 @@ impl World {
         }
         while let Some(output) = self.phone.poll_output() {
             match output {
-                Output::OpenTunnel(_) => {}
+                Output::OpenTunnel(_) => self.opens_tunnel = true,
+                Output::Discard(via) => self.discarded.push(via),
                 Output::Advertise(data) => self.on_air = Some(data),
                 Output::StopAdvertising => self.on_air = None,
                 Output::Send { via, message } => {

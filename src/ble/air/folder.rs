@@ -3,6 +3,7 @@
 //! | name | what |
 //! |---|---|
 //! | `<16 hex digits>.scan` | socket of a running scan |
+//! | `<4 hex digits>.l2cap` | socket that takes connections, named by its port |
 //! | `<12 hex digits>.heard` | an advert that a scan with `replay` has heard, for later scans |
 
 use std::fs::{self, DirBuilder, DirEntry, File, Metadata, Permissions};

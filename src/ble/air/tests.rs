@@ -6,8 +6,9 @@ use tempfile::TempDir;
 use tokio::time::timeout;
 
 use super::*;
-use crate::ble::conformance::Suite;
-use crate::ble::{FolderProblem, Scan as _};
+use crate::ble::conformance::{Suite, links};
+use crate::ble::{Address, AddressType, FolderProblem, Linker as _, Listener as _, Scan as _};
+use crate::hybrid::advert::Psm;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -211,4 +212,43 @@ async fn replay_outlives_the_scan_that_heard() {
     let kept = names(dir.path()).into_iter().filter(|name| name.ends_with(".heard")).count();
     assert!(kept <= 17, "{kept}");
     hear(&mut bad.scan().await.unwrap(), &[19; 20]).await;
+}
+
+const ANYWHERE: Address = Address { bytes: [1; 6], kind: AddressType::Random };
+
+#[tokio::test]
+async fn connections_conform_and_leave_nothing() {
+    let dir = TempDir::new().unwrap();
+    let (laptop, phone) =
+        (radio(dir.path(), Conditions::default()), radio(dir.path(), Conditions::default()));
+    links(&laptop, &phone, ANYWHERE, PATIENCE).await.unwrap();
+    assert!(names(dir.path()).is_empty());
+}
+
+#[tokio::test]
+async fn a_port_is_its_owners_alone() {
+    let dir = TempDir::new().unwrap();
+    let listener = radio(dir.path(), Conditions::default()).listen().await.unwrap();
+    let name = format!("{:04x}.l2cap", listener.psm().0);
+    assert_eq!(names(dir.path()), std::slice::from_ref(&name));
+    assert_eq!(fs::metadata(dir.path().join(name)).unwrap().mode() & 0o777, 0o600);
+}
+
+#[tokio::test]
+async fn ports_of_the_dead_are_taken_over_and_the_last_one_too() {
+    let dir = TempDir::new().unwrap();
+    let radio = radio(dir.path(), Conditions::default());
+    for psm in crate::ble::DYNAMIC_PSMS {
+        // Dropping a listener of the standard library leaves its socket behind.
+        drop(std::os::unix::net::UnixListener::bind(dir.path().join(format!("{psm:04x}.l2cap"))));
+    }
+    let refused = radio.connect(ANYWHERE, Psm(0x80)).await;
+    assert!(matches!(refused, Err(Error::Unreachable(_))));
+    let mut all = Vec::new();
+    for _ in crate::ble::DYNAMIC_PSMS {
+        all.push(radio.listen().await.unwrap());
+    }
+    assert!(matches!(radio.listen().await, Err(Error::NoFreePort)));
+    let last = all.pop().unwrap().psm();
+    assert_eq!(radio.listen().await.unwrap().psm(), last);
 }

@@ -13,17 +13,23 @@ use zbus::{Connection, MessageStream};
 
 use super::capabilities::Capabilities;
 use super::ladder::Properties;
-use crate::ble::Error;
+use super::loss::{Lookout, Losses, Place};
+use super::reason::{bluez_error, reason};
+use crate::ble::error::Lost;
+use crate::ble::{Address, AddressType, Error};
 
-const BLUEZ: &str = "org.bluez";
-const MANAGER: &str = "org.bluez.LEAdvertisingManager1";
-const ADAPTER: &str = "org.bluez.Adapter1";
+pub(super) const DBUS: &str = "org.freedesktop.DBus";
+pub(super) const BLUEZ: &str = "org.bluez";
+pub(super) const MANAGER: &str = "org.bluez.LEAdvertisingManager1";
+pub(super) const ADAPTER: &str = "org.bluez.Adapter1";
+pub(super) const OBJECTS: &str = "org.freedesktop.DBus.ObjectManager";
 const ADVERT: &str = "org.bluez.LEAdvertisement1";
-const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
+pub(super) const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 /// Where our adverts lie; a number follows.
 const FOLDER: &str = "/org/cabled/advert";
 
-type Objects = HashMap<OwnedObjectPath, HashMap<String, HashMap<String, OwnedValue>>>;
+type Interfaces = HashMap<String, HashMap<String, OwnedValue>>;
+type Objects = HashMap<OwnedObjectPath, Interfaces>;
 type Offers = Arc<Mutex<HashMap<String, Properties>>>;
 
 /// A connection to the system's bus on which BlueZ can read our adverts.
@@ -32,6 +38,9 @@ pub(super) struct Bus {
     connection: Connection,
     offers: Offers,
     next: AtomicU64,
+    /// The adapter that was found last.
+    adapter: Mutex<Option<OwnedObjectPath>>,
+    lookout: Arc<Lookout>,
     server: JoinHandle<()>,
 }
 
@@ -48,27 +57,83 @@ impl Bus {
         let connection = Connection::system().await.map_err(reason)?;
         let offers = Offers::default();
         let calls = MessageStream::from(&connection);
-        let server = tokio::spawn(serve(connection.clone(), calls, Arc::clone(&offers)));
-        Ok(Self { connection, offers, next: AtomicU64::new(0), server })
+        let lookout = Arc::new(Lookout::new());
+        let server = serve(connection.clone(), calls, Arc::clone(&offers), Arc::clone(&lookout));
+        let (next, adapter, server) = (AtomicU64::new(0), Mutex::default(), tokio::spawn(server));
+        Ok(Self { connection, offers, next, adapter, lookout, server })
     }
 
-    /// Finds the adapter to send with.
+    /// Finds the adapter to send with. The one that was found before is asked only whether it is there
+    /// and on: the list of all objects holds every device that BlueZ remembers.
     pub(super) async fn adapter(&self, wanted: Option<&str>) -> Result<OwnedObjectPath, Error> {
-        let reply = self.call("/", "org.freedesktop.DBus.ObjectManager", "GetManagedObjects", &());
+        let known = lock(&self.adapter).clone();
+        if let Some(path) = known
+            && let Ok(powered) = self.is_powered(&path).await
+        {
+            return if powered { Ok(path) } else { Err(Error::PoweredOff) };
+        }
+        let (path, interfaces) = self.chosen(wanted).await?;
+        if !interfaces.contains_key(MANAGER) {
+            return Err(Error::ReceivesOnly);
+        }
+        listen(&self.connection, &Place::rules(&path)).await.map_err(reason)?;
+        // Asked again, now that a change would be heard.
+        if !self.is_powered(&path).await.map_err(reason)? {
+            return Err(Error::PoweredOff);
+        }
+        *lock(&self.adapter) = Some(path.clone());
+        Ok(path)
+    }
+
+    async fn is_powered(&self, adapter: &OwnedObjectPath) -> Result<bool, zbus::Error> {
+        let asked = (ADAPTER, "Powered");
+        let reply = self.call(adapter.as_str(), PROPERTIES, "Get", &asked).await?;
+        self.lookout.look_at(Place::new(adapter, &reply));
+        let powered: OwnedValue = reply.body().deserialize()?;
+        Ok(bool::try_from(powered)?)
+    }
+
+    /// What happens from now on to the adapter that was found.
+    pub(super) fn losses(&self) -> Losses {
+        self.lookout.losses()
+    }
+
+    /// Finds the address of the adapter.
+    pub(super) async fn address(&self, wanted: Option<&str>) -> Result<Address, Error> {
+        let (_, interfaces) = self.chosen(wanted).await?;
+        let adapter = interfaces.get(ADAPTER);
+        let text =
+            |name| adapter.and_then(|all| all.get(name)).and_then(|value| value.try_into().ok());
+        let bytes = text("Address").and_then(address).ok_or(Error::NoAdapter)?;
+        // Old versions of BlueZ do not tell, and know public ones only.
+        let random = text("AddressType") == Some("random");
+        let kind = if random { AddressType::Random } else { AddressType::Public };
+        Ok(Address { bytes, kind })
+    }
+
+    /// Gives all adapters; hci2 comes before hci10.
+    pub(super) async fn adapters(&self) -> Result<Vec<(OwnedObjectPath, Interfaces)>, Error> {
+        let reply = self.call("/", OBJECTS, "GetManagedObjects", &());
         let objects: Objects =
             reply.await.and_then(|all| all.body().deserialize()).map_err(reason)?;
-        let adapters = objects.into_iter().filter(|(path, interfaces)| {
-            let named = |name| path.as_str().rsplit('/').next() == Some(name);
-            interfaces.contains_key(ADAPTER) && wanted.is_none_or(named)
+        let adapters = objects.into_iter().filter(|(_, own)| own.contains_key(ADAPTER));
+        let mut adapters: Vec<_> = adapters.collect();
+        adapters.sort_by_key(|(path, _)| (path.len(), path.to_string()));
+        Ok(adapters)
+    }
+
+    /// The adapter that was asked for, or the first one, and what it can.
+    async fn chosen(&self, wanted: Option<&str>) -> Result<(OwnedObjectPath, Interfaces), Error> {
+        let adapters = self.adapters().await?.into_iter();
+        let mut meant = adapters.filter(|(path, _)| {
+            wanted.is_none_or(|name| path.as_str().rsplit('/').next() == Some(name))
         });
-        // hci2 comes before hci10.
-        let first = adapters.min_by_key(|(path, _)| (path.len(), path.to_string()));
-        let (path, interfaces) = first.ok_or(Error::NoAdapter)?;
+        let (path, interfaces) = meant.next().ok_or(Error::NoAdapter)?;
         let powered = interfaces.get(ADAPTER).and_then(|adapter| adapter.get("Powered"));
         if powered.is_some_and(|powered| bool::try_from(powered) == Ok(false)) {
             return Err(Error::PoweredOff);
         }
-        if interfaces.contains_key(MANAGER) { Ok(path) } else { Err(Error::ReceivesOnly) }
+        Ok((path, interfaces))
     }
 
     /// Makes an advert readable and gives its number.
@@ -145,6 +210,13 @@ impl Drop for Bus {
     }
 }
 
+/// Reads six bytes in hexadecimal between colons.
+fn address(text: &str) -> Option<[u8; 6]> {
+    let bytes: Option<Vec<u8>> =
+        text.split(':').map(|byte| u8::from_str_radix(byte, 16).ok()).collect();
+    bytes?.try_into().ok()
+}
+
 fn path(number: u64) -> String {
     format!("{FOLDER}{number}")
 }
@@ -154,13 +226,33 @@ fn object(number: u64) -> Result<ObjectPath<'static>, Error> {
 }
 
 /// Answers whoever calls us until the connection ends.
-async fn serve(connection: Connection, mut calls: MessageStream, offers: Offers) {
+async fn serve(
+    connection: Connection,
+    mut calls: MessageStream,
+    offers: Offers,
+    lookout: Arc<Lookout>,
+) {
     while let Some(Ok(message)) = calls.next().await {
-        if message.message_type() == Type::MethodCall {
-            // A caller who is gone, or a bus that is, needs no answer.
-            let _ = answer(&connection, &message, &offers).await;
+        match message.message_type() {
+            Type::MethodCall => {
+                // A caller who is gone, or a bus that is, needs no answer.
+                let _ = answer(&connection, &message, &offers).await;
+            }
+            Type::Signal => lookout.hear(&message),
+            _ => {}
         }
     }
+    // Without the bus there is no BlueZ.
+    lookout.tell(Lost::Service);
+}
+
+/// Asks the bus for signals.
+pub(super) async fn listen(connection: &Connection, rules: &[String]) -> Result<(), zbus::Error> {
+    for rule in rules {
+        let added = connection.call_method(Some(DBUS), "/", Some(DBUS), "AddMatch", rule);
+        added.await?;
+    }
+    Ok(())
 }
 
 async fn answer(
@@ -175,7 +267,7 @@ async fn answer(
     let offer = lock(offers).get(path).map(copy).transpose()?;
     match (offer, interface, member) {
         (Some(properties), PROPERTIES, "GetAll") => connection.reply(&header, &properties).await,
-        // The adapter went off or away. The guard says the rest.
+        // The adapter went away. A signal tells the same.
         (Some(_), ADVERT, "Release") => connection.reply(&header, &()).await,
         _ => {
             let name = "org.freedesktop.DBus.Error.UnknownMethod";
@@ -189,38 +281,21 @@ fn copy(properties: &Properties) -> Result<Properties, zbus::Error> {
     all.collect()
 }
 
-/// Gives what follows `org.bluez.Error.` in the name of an error.
-fn bluez_error(error: &zbus::Error) -> Option<&str> {
-    name(error).strip_prefix("org.bluez.Error.")
-}
-
-fn name(error: &zbus::Error) -> &str {
-    match error {
-        zbus::Error::MethodError(name, ..) => name.as_str(),
-        _ => "",
-    }
-}
-
-fn reason(error: zbus::Error) -> Error {
-    use zbus::Error as E;
-    match &error {
-        E::InputOutput(cause) | E::Connection(cause, _) if is_denial(cause) => {
-            Error::PermissionDenied
-        }
-        E::InputOutput(_) | E::Connection(..) | E::Address(_) | E::Handshake(_) => {
-            Error::NoService(Box::new(error))
-        }
-        _ => {
-            let name = name(&error).to_owned();
-            Error::from_dbus(&name, error)
-        }
-    }
-}
-
-fn is_denial(cause: &std::io::Error) -> bool {
-    cause.kind() == std::io::ErrorKind::PermissionDenied
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_six_bytes_in_hexadecimal() {
+        assert_eq!(address("00:AA:01:02:ff:7F"), Some([0, 0xaa, 1, 2, 0xff, 0x7f]));
+        for bad in
+            ["", "00:AA:01:02:FF", "00:AA:01:02:FF:7F:00", "00:AA:01:02:FF:GG", "00AA0102FF7F"]
+        {
+            assert_eq!(address(bad), None, "{bad}");
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! What a controller says it can do, for the text of an error. Depends on zbus.
+//! What a controller says it can do, for the text of an error and for a survey. Depends on zbus.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -17,17 +17,23 @@ pub struct Capabilities {
     pub max_len: Option<u8>,
     /// What the controller could add by itself, such as `tx-power`.
     pub includes: Vec<String>,
+    /// Where extended adverts can be sent besides, such as `2M`; none if it sends legacy ones only.
+    pub secondary: Vec<String>,
 }
 
 impl Capabilities {
     pub(super) fn read(properties: &HashMap<String, OwnedValue>) -> Self {
         let number = |name: &str| u8::try_from(properties.get(name)?).ok();
-        let includes = properties.get("SupportedIncludes").and_then(|value| value.try_clone().ok());
+        let list = |name: &str| {
+            let value = properties.get(name)?.try_clone().ok()?;
+            value.try_into().ok()
+        };
         Self {
             active: number("ActiveInstances"),
             free: number("SupportedInstances"),
             max_len: max_len(properties),
-            includes: includes.and_then(|value| value.try_into().ok()).unwrap_or_default(),
+            includes: list("SupportedIncludes").unwrap_or_default(),
+            secondary: list("SupportedSecondaryChannels").unwrap_or_default(),
         }
     }
 }
@@ -66,8 +72,10 @@ mod tests {
             ("SupportedInstances".to_owned(), owned(3_u8)),
             ("SupportedIncludes".to_owned(), owned(vec!["tx-power", "appearance"])),
             ("SupportedCapabilities".to_owned(), owned(inner)),
+            ("SupportedSecondaryChannels".to_owned(), owned(vec!["1M", "2M"])),
         ]);
         let read = Capabilities::read(&all);
+        assert_eq!(read.secondary, ["1M", "2M"]);
         assert_eq!((read.active, read.free, read.max_len), (Some(2), Some(3), Some(31)));
         let text = "adverts active 2, free 3; bytes 31; includes tx-power appearance";
         assert_eq!(read.to_string(), text);

@@ -1,4 +1,4 @@
-//! From btleplug's events to sightings. Depends on btleplug.
+//! From btleplug's events to sightings, on the systems without BlueZ. Depends on btleplug.
 //!
 //! Runs as long as the discovery, also while no scan is read: a stream that nobody reads would
 //! collect all that is on the air.
@@ -11,7 +11,9 @@ use btleplug::platform::{Adapter, PeripheralId};
 use futures_util::{Stream, StreamExt as _};
 use tokio::sync::broadcast;
 
-use crate::ble::{Address, AddressType, ServiceUuid, Sighting};
+use super::reason;
+use crate::ble::error::Lost;
+use crate::ble::{Address, AddressType, Error, ServiceUuid, Sighting};
 
 /// Fewer bytes than an EID has cannot be ours, and are not worth a question for the address.
 const MIN_SERVICE_DATA: usize = 20;
@@ -20,44 +22,42 @@ const MAX_SENDERS: usize = 1024;
 /// The 128 bits into which Bluetooth puts its 16-bit UUIDs, with those left out.
 const BASE_UUID: u128 = 0x0000_0000_0000_1000_8000_0080_5f9b_34fb;
 
-/// What a scan is told.
-#[derive(Debug, Clone)]
-pub(super) enum Heard {
-    /// Something was received.
-    Sighting(Sighting),
-    /// The adapter was switched off: the last thing that is told.
-    PoweredOff,
+/// An ear on the events of an adapter; it hears what happens from when it was opened.
+pub(super) struct Ear {
+    events: Pin<Box<dyn Stream<Item = CentralEvent> + Send>>,
+    senders: Senders,
 }
 
-pub(super) async fn run(
-    adapter: Adapter,
-    mut events: Pin<Box<dyn Stream<Item = CentralEvent> + Send>>,
-    heard: broadcast::Sender<Heard>,
-) {
-    let mut senders = Senders { adapter, known: HashMap::new() };
-    while let Some(event) = events.next().await {
-        match event {
-            CentralEvent::ServiceDataAdvertisement { id, service_data } => {
-                let ours = service_data.into_iter().filter_map(|(uuid, data)| {
-                    let service = service(uuid.as_u128())?;
-                    (data.len() >= MIN_SERVICE_DATA).then_some((service, data))
-                });
-                for (service, service_data) in ours {
-                    if let Some(sender) = senders.find(&id).await {
-                        let Sender { address, rssi } = sender;
-                        let sighting = Sighting { address, service, service_data, rssi };
-                        // Nobody listening is fine.
-                        let _ = heard.send(Heard::Sighting(sighting));
+impl Ear {
+    pub(super) async fn open(adapter: &Adapter) -> Result<Self, Error> {
+        let events = adapter.events().await.map_err(reason)?;
+        let senders = Senders { adapter: adapter.clone(), known: HashMap::new() };
+        Ok(Self { events, senders })
+    }
+
+    /// Tells of all that is heard until the radio is lost. Nobody listening is fine.
+    pub(super) async fn run(mut self, heard: broadcast::Sender<Sighting>) -> Lost {
+        while let Some(event) = self.events.next().await {
+            match event {
+                CentralEvent::ServiceDataAdvertisement { id, service_data } => {
+                    let ours = service_data.into_iter().filter_map(|(uuid, data)| {
+                        let service = service(uuid.as_u128())?;
+                        (data.len() >= MIN_SERVICE_DATA).then_some((service, data))
+                    });
+                    for (service, service_data) in ours {
+                        if let Some(Sender { address, rssi }) = self.senders.find(&id).await {
+                            let _ = heard.send(Sighting { address, service, service_data, rssi });
+                        }
                     }
                 }
+                CentralEvent::RssiUpdate { id, rssi } => self.senders.update(&id, rssi),
+                CentralEvent::StateUpdate(CentralState::PoweredOff) => break,
+                _ => {}
             }
-            CentralEvent::RssiUpdate { id, rssi } => senders.update(&id, rssi),
-            CentralEvent::StateUpdate(CentralState::PoweredOff) => break,
-            _ => {}
         }
+        // The stream of a lost radio ends too.
+        Lost::Power
     }
-    // The stream of a lost radio ends too.
-    let _ = heard.send(Heard::PoweredOff);
 }
 
 fn service(uuid: u128) -> Option<ServiceUuid> {

@@ -21,6 +21,18 @@ pub enum Violation {
         /// The rule that was tried.
         rule: &'static str,
     },
+    /// A connection, or what was sent over it, did not come in time.
+    #[error("{rule}: nothing came in time")]
+    Late {
+        /// The rule that was tried.
+        rule: &'static str,
+    },
+    /// Everything came, but not as the rule says.
+    #[error("broken: {rule}")]
+    Broken {
+        /// The rule that was tried.
+        rule: &'static str,
+    },
     /// An advert was heard after it had ended and another one had begun.
     #[error("{rule}: an advert was heard after its end")]
     Undead {

@@ -3,8 +3,11 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 use super::*;
-use crate::ble::conformance::{Suite, Violation};
-use crate::ble::{Advertisement, Scan as _, ServiceUuid};
+use crate::ble::conformance::{Suite, Violation, links};
+use crate::ble::{
+    Address, AddressType, Advertisement, Link, Linker, Listener as _, Scan as _, ServiceUuid,
+};
+use crate::hybrid::advert::Psm;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -48,6 +51,61 @@ async fn conforms_on_bad_air() {
     };
     let radio = radio(conditions);
     Suite::new(&radio, &radio, HOUR, 100, 0).run().await.unwrap();
+}
+
+const ANYWHERE: Address = Address { bytes: [1; 6], kind: AddressType::Random };
+
+#[tokio::test(start_paused = true)]
+async fn connections_conform() {
+    let radio = radio(Conditions::default());
+    links(&radio, &radio, ANYWHERE, HOUR).await.unwrap();
+    assert!(radio.air.ports.is_empty());
+}
+
+/// Its connections lead nowhere.
+struct Astray(MemoryRadio);
+
+impl Linker for Astray {
+    type Listener = MemoryListener;
+
+    async fn connect(&self, _: Address, _: Psm) -> Result<Link, Error> {
+        Ok(Link::over(tokio::io::duplex(64).0))
+    }
+
+    async fn listen(&self) -> Result<MemoryListener, Error> {
+        self.0.listen().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_suite_finds_connections_that_lead_nowhere() {
+    let radio = radio(Conditions::default());
+    let found = links(&Astray(radio.clone()), &radio, ANYWHERE, HOUR).await.unwrap_err();
+    assert!(matches!(found, Violation::Late { .. }), "{found}");
+}
+
+#[tokio::test]
+async fn without_power_there_are_no_connections() {
+    let radio = radio(Conditions::default());
+    let listener = radio.listen().await.unwrap();
+    radio.set_powered(false);
+    assert!(matches!(radio.listen().await, Err(Error::PoweredOff)));
+    let refused = radio.connect(ANYWHERE, listener.psm()).await;
+    assert!(matches!(refused, Err(Error::PoweredOff)));
+}
+
+#[tokio::test]
+async fn a_listener_that_does_not_listen_refuses_in_the_end() {
+    let radio = radio(Conditions::default());
+    let listener = radio.listen().await.unwrap();
+    let mut taken = Vec::new();
+    let refused = loop {
+        match radio.connect(ANYWHERE, listener.psm()).await {
+            Ok(link) => taken.push(link),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(refused, Error::Unreachable(_)) && !taken.is_empty());
 }
 
 /// A radio with one defect, to see that the suite would find it.

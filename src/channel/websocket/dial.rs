@@ -35,15 +35,20 @@ pub(super) async fn plain(service: &ServiceUrl, allow_remote: bool) -> Result<Tc
     connect(service, addresses).await
 }
 
-/// Connects to `service` with TLS.
-pub(super) async fn encrypted(
+/// Connects to `service`, whichever machine that is, and leaves TLS to [`secured`].
+pub(super) async fn any(service: &ServiceUrl) -> Result<Box<dyn Socket>, Error> {
+    Ok(Box::new(plain(service, true).await?))
+}
+
+/// Puts TLS with `service` onto a connection to it.
+pub(super) async fn secured(
     service: &ServiceUrl,
     config: Arc<ClientConfig>,
+    socket: Box<dyn Socket>,
 ) -> Result<Box<dyn Socket>, Error> {
     let failed = |source| Error::Tls { service: service.authority(), source };
     let name = ServerName::try_from(service.host().to_owned())
         .map_err(|_| failed(tls::Error::HostName))?;
-    let socket = connect(service, resolve(service).await?).await?;
     match TlsConnector::from(config).connect(name, socket).await {
         Ok(socket) => Ok(Box::new(socket)),
         Err(error) => Err(tls::classify(error).map_or_else(Error::Lost, failed)),

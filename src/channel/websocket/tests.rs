@@ -7,6 +7,8 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 
+mod proxied;
+
 const TUNNEL: TunnelId = TunnelId::new([0xab; 16]);
 const ROUTING: RoutingId = RoutingId::new([0xcd, 0, 1]);
 const PATH_NEW: &str = "/cable/new/ABABABABABABABABABABABABABABABAB";
@@ -49,17 +51,21 @@ impl Service {
     /// Takes one connection and switches protocols; `headers` and `frames` follow.
     async fn switch(&self, headers: &str, frames: &[u8]) -> (TcpStream, String) {
         let (mut socket, request) = self.request().await;
-        let key = request.split("Sec-WebSocket-Key: ").nth(1).unwrap();
-        let key = derive_accept_key(key.split("\r\n").next().unwrap().as_bytes());
-        let mut answer = format!(
-            "HTTP/1.1 101 Switching Protocols\r\nconnection: keep-alive, upgrade\r\n\
-             upgrade: WebSocket\r\nsec-websocket-accept: {key}\r\n{headers}\r\n"
-        )
-        .into_bytes();
+        let mut answer = switching(&request, headers).into_bytes();
         answer.extend(frames);
         socket.write_all(&answer).await.unwrap();
         (socket, request)
     }
+}
+
+/// The answer that agrees to a request.
+fn switching(request: &str, headers: &str) -> String {
+    let key = request.split("Sec-WebSocket-Key: ").nth(1).unwrap();
+    let key = derive_accept_key(key.split("\r\n").next().unwrap().as_bytes());
+    format!(
+        "HTTP/1.1 101 Switching Protocols\r\nconnection: keep-alive, upgrade\r\n\
+         upgrade: WebSocket\r\nsec-websocket-accept: {key}\r\n{headers}\r\n"
+    )
 }
 
 fn connector() -> Connector {
@@ -248,6 +254,7 @@ fn encryption_is_never_given_up_by_a_redirect() {
             valid: false,
             routing_id: None,
             location,
+            date: None,
             rest,
         };
         redirected(&url, &answer)

@@ -1,18 +1,15 @@
 //! The client's half of the WebSocket upgrade: one request head out, one response head in.
 //!
-//! Depends on the channel's errors. Not left to the WebSocket crate, whose handshake writes the
+//! Depends on the head reader beside it. Not left to the WebSocket crate, whose handshake writes the
 //! request path, and with it the tunnel id, to its log, and reads heads without a bound of ours.
 
-use httparse::{EMPTY_HEADER, Response, Status};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use httparse::Response;
+use tokio::io::AsyncWriteExt;
 
 use super::dial::Socket;
+use super::head::{self, header};
 use crate::channel::Error;
 use crate::hybrid::tunnel::{self, TunnelUrl};
-
-/// How long a response head may be.
-const MAX_HEAD_LEN: usize = 16 * 1024;
-const MAX_HEADERS: usize = 64;
 
 /// The key of a request, and the answer that proves that it was understood.
 pub(super) struct Key {
@@ -30,6 +27,8 @@ pub(super) struct Answer {
     pub(super) valid: bool,
     pub(super) routing_id: Option<String>,
     pub(super) location: Option<String>,
+    /// What the service's clock shows, in the form of HTTP.
+    pub(super) date: Option<String>,
     /// What followed the head: first frames.
     pub(super) rest: Vec<u8>,
 }
@@ -42,18 +41,7 @@ pub(super) async fn exchange(
 ) -> Result<Answer, Error> {
     socket.write_all(request(url, key).as_bytes()).await.map_err(Error::Lost)?;
     socket.flush().await.map_err(Error::Lost)?;
-    let mut head = Vec::new();
-    loop {
-        if let Some(answer) = parse(&head, key)? {
-            return Ok(answer);
-        }
-        if head.len() >= MAX_HEAD_LEN {
-            return Err(Error::Upgrade);
-        }
-        if socket.read_buf(&mut head).await.map_err(Error::Lost)? == 0 {
-            return Err(Error::Lost(std::io::ErrorKind::UnexpectedEof.into()));
-        }
-    }
+    head::receive(socket, |head| parse(head, key)).await
 }
 
 fn request(url: &TunnelUrl, key: &Key) -> String {
@@ -70,13 +58,7 @@ fn request(url: &TunnelUrl, key: &Key) -> String {
 }
 
 fn parse(head: &[u8], key: &Key) -> Result<Option<Answer>, Error> {
-    let mut headers = [EMPTY_HEADER; MAX_HEADERS];
-    let mut response = Response::new(&mut headers);
-    let Status::Complete(length) = response.parse(head).map_err(|_| Error::Upgrade)? else {
-        return Ok(None);
-    };
-    let rest = head.get(length..).unwrap_or_default().to_vec();
-    Ok(Some(answer(&response, key, rest)))
+    head::parse(head, |response, rest| answer(response, key, rest))
 }
 
 fn answer(response: &Response<'_, '_>, key: &Key, rest: Vec<u8>) -> Answer {
@@ -95,6 +77,7 @@ fn answer(response: &Response<'_, '_>, key: &Key, rest: Vec<u8>) -> Answer {
             && value("sec-websocket-extensions").is_none(),
         routing_id: value(tunnel::ROUTING_ID_HEADER).map(str::to_owned),
         location: value("location").map(str::to_owned),
+        date: value("date").map(str::to_owned),
         rest,
     }
 }
@@ -112,13 +95,6 @@ pub fn fuzz_upgrade_answer(
 ) -> Result<Option<(u16, bool, Vec<u8>)>, Error> {
     let key = Key { request: String::new(), answer: accept.to_owned() };
     Ok(parse(head, &key)?.map(|answer| (answer.status, answer.valid, answer.rest)))
-}
-
-/// The value of a header that stands there once; twice is as good as malformed.
-fn header<'a>(response: &'a Response<'_, '_>, name: &str) -> Option<&'a str> {
-    let mut found = response.headers.iter().filter(|h| h.name.eq_ignore_ascii_case(name));
-    let only = found.next().filter(|_| found.next().is_none())?;
-    std::str::from_utf8(only.value).ok().map(str::trim)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //!
 //! Depends on the errors of `channel`.
 
+use crate::channel::proxy::Fault;
 use crate::channel::{self, tls};
 use crate::cli::failure::{Failure, Status};
 
@@ -23,6 +24,7 @@ pub(super) fn tunnel(
         E::Resolve { .. } => "check the internet connection and DNS; both devices need internet",
         E::Connect { .. } => "check that the tunnel service runs and that no firewall blocks it",
         E::Tls { source, .. } => certificate(source),
+        E::Proxy { source, .. } => proxy(source),
         E::Trust(_) => "check the file of --ca, or install the package ca-certificates",
         E::Plain { .. } => "use a wss:// address, or a relay on this machine",
         E::Status { status: 404 | 410 } if side == Side::Laptop => {
@@ -36,7 +38,10 @@ pub(super) fn tunnel(
         E::Status { .. } | E::Upgrade | E::Subprotocol | E::RoutingId | E::Redirect(_) => {
             "check that the address is that of a tunnel service and not of a proxy or a login page"
         }
-        E::TimedOut => "check the internet connection; a firewall may swallow the packets",
+        E::TimedOut => {
+            "check the internet connection; a firewall may swallow the packets; look closer with: \
+             cabled doctor"
+        }
         _ => "try again; if it stays, look at the tunnel service's log",
     };
     Failure::because(Status::Network, error, hint)
@@ -74,6 +79,29 @@ pub(super) fn broken(
         ),
     };
     Failure::because(status, error, hint)
+}
+
+fn proxy(fault: &Fault) -> &'static str {
+    match fault {
+        Fault::Status(407) => {
+            "put a user and a password that it takes into its URL, http://USER:PASSWORD@HOST:PORT; \
+             only the scheme Basic is known here"
+        }
+        Fault::Status(401 | 403) => {
+            "ask whoever runs the proxy to allow CONNECT to the tunnel service; the public ones are \
+             cable.ua5v.com and cable.auth.com, port 443"
+        }
+        Fault::Status(502..=504) => {
+            "check the tunnel service's address; the proxy looked for it and did not get through"
+        }
+        Fault::Status(_) | Fault::Answer => {
+            "check that the address is that of an HTTP proxy, and that it allows CONNECT"
+        }
+        Fault::Unreachable(why) => match &**why {
+            channel::Error::Tls { source, .. } => certificate(source),
+            _ => "check the proxy's address and that it runs; --proxy none goes without one",
+        },
+    }
 }
 
 fn certificate(error: &tls::Error) -> &'static str {

@@ -109,10 +109,11 @@ impl DemoPhone {
 fn tell(watch: &Stopwatch, nods: &Nods, progress: &Progress<'_>) {
     let (event, words) = match progress {
         Progress::OpeningTunnel => ("opening-tunnel", "opens a tunnel at the relay".to_owned()),
+        Progress::WithoutTunnel(error) => ("without-tunnel", format!("has no tunnel: {error}")),
         Progress::Advertising => {
             ("advertising", "advertises over (simulated) Bluetooth".to_owned())
         }
-        Progress::Connected => ("phone-connected", "is connected to the laptop".to_owned()),
+        Progress::Connected { .. } => ("phone-connected", "is connected to the laptop".to_owned()),
         Progress::Answered(outcome) => {
             if let Some(question) = nods.0.lock().ok().and_then(|mut asked| asked.take()) {
                 watch.step("phone", "consent", &format!("asks: {question} - its user agrees"));

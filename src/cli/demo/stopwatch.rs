@@ -7,10 +7,11 @@ use serde_json::json;
 use tokio::sync::oneshot;
 
 use super::verdict_json;
-use crate::cli::ceremony::Audience;
+use crate::cli::ceremony::{Audience, by};
 use crate::cli::failure::Failure;
 use crate::cli::qr::{self, Glyphs};
 use crate::cli::ui::{Ui, event_line, print};
+use crate::hybrid::qr::ChannelKind;
 
 /// Prints each step with the time since the start, on standard output: here the steps are the
 /// result.
@@ -113,6 +114,11 @@ impl Audience for Laptop<'_> {
         if event != "listening" {
             self.watch.step("laptop", event, &format!("says: {words}"));
         }
+    }
+
+    fn connected(&mut self, via: ChannelKind) {
+        let (how, _) = by(via);
+        self.watch.step("laptop", "connected", &format!("says: Connected to your phone {how}."));
     }
 
     fn note(&mut self, words: &str) {

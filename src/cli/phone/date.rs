@@ -1,8 +1,15 @@
-//! Points in time as people and machines read them: ISO 8601, in UTC.
+//! Points in time as people and machines read them: ISO 8601, in UTC; and how old a code may be.
 //!
 //! Depends on nothing but the timestamp.
 
 use crate::authenticator::Timestamp;
+
+/// Seconds after which a code is refused: no laptop waits for longer, and a code that turns up later
+/// may have been kept by somebody.
+pub(in crate::cli) const TOO_OLD: u64 = 15 * 60;
+
+/// Seconds that two clocks may differ without a word about it.
+pub(in crate::cli) const SKEW: u64 = 60;
 
 /// Year, month, day, seconds of the day.
 fn civil(time: Timestamp) -> (u64, u64, u64, u64) {

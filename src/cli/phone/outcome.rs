@@ -11,9 +11,9 @@ use super::view;
 use crate::authenticator::{
     AccountView, CredentialId, Error, Outcome, PasskeyStore, Progress, Store,
 };
-use crate::cli::advice;
 use crate::cli::failure::{Failure, Status};
 use crate::cli::ui::{event_line, print};
+use crate::cli::{advice, ceremony};
 use crate::ctap;
 use crate::hybrid::{self, Waiting};
 
@@ -57,7 +57,15 @@ impl Record {
             Progress::Advertising => {
                 tell("advertising", "Showing this phone to the laptop over Bluetooth...");
             }
-            Progress::Connected => tell("connected", "Connected to the laptop."),
+            Progress::WithoutTunnel(error) => {
+                let words = format!("No tunnel, so that Bluetooth alone has to do: {error}.");
+                tell("without-tunnel", &words);
+            }
+            Progress::Connected { via } => {
+                let (how, via) = ceremony::by(*via);
+                let words = format!("Connected to the laptop {how}.");
+                self.reporter.step("connected", &words, json!({ "via": via }));
+            }
             Progress::Answered(outcome) => self.answered(outcome),
             Progress::Acknowledged if self.answer.is_some() => {
                 self.acknowledged = true;

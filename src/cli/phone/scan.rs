@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::consent::{Asked, LastSite, Owner, Way};
+use super::date::{SKEW, TOO_OLD};
 use super::outcome::Record;
 use super::unlock::{Unlocked, Vault};
 use super::{Reporter, blocking, date, or_interrupted};
@@ -25,13 +26,6 @@ use crate::hybrid::tunnel::{ServiceUrl, TunnelServiceId};
 
 /// Seconds after which a code is called old. Laptops wait for two minutes or a little more.
 const OLD: u64 = 5 * 60;
-
-/// Seconds after which a code is refused: no laptop waits for longer, and a code that turns up later
-/// may have been kept by somebody.
-const TOO_OLD: u64 = 15 * 60;
-
-/// Seconds that two clocks may differ without a word about it.
-const SKEW: u64 = 60;
 
 /// Answers the code that a laptop shows
 #[derive(Args, Clone, Debug)]
@@ -104,8 +98,8 @@ impl Scan {
             young_enough(&contents, now)?;
         }
         remarks(&contents, now).iter().for_each(|remark| reporter.note(remark));
-        if !contents.offers(ChannelKind::Tunnel) {
-            return Err(no_tunnel());
+        if !contents.offers(ChannelKind::Tunnel) && !contents.offers(ChannelKind::L2cap) {
+            return Err(no_channel());
         }
         let terminal = Terminal::open();
         self.somebody_decides(terminal.is_some(), vault.pin_file.is_some())?;
@@ -153,7 +147,7 @@ impl Scan {
             Failure::because(Status::Failure, &error, "name a tunnel service with --relay")
         })?;
         let service = relay.service_id().unwrap_or(TunnelServiceId::GOOGLE);
-        let mut config = PhoneConfig::new(self.link.connector(), relay, service);
+        let mut config = PhoneConfig::new(self.link.connector()?, relay, service);
         config.simulated_with_public = self.link.simulated_with_public;
         Ok(config)
     }
@@ -189,8 +183,8 @@ impl Scan {
     }
 }
 
-fn no_tunnel() -> Failure {
-    let error = "the laptop takes an answer over Bluetooth alone, which is not supported yet";
+fn no_channel() -> Failure {
+    let error = "the laptop offers no way to answer that this phone knows";
     Failure::new(Status::Usage, error, "let the laptop offer a tunnel too")
 }
 

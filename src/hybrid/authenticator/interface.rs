@@ -15,6 +15,9 @@ use crate::hybrid::tunnel::{ContactId, RoutingId, TunnelId, TunnelServiceId};
 pub struct Deadlines {
     /// Opening the tunnel.
     pub tunnel: Duration,
+    /// Opening the tunnel where an L2CAP channel will do as well: without internet the laptop
+    /// should not have to wait for it.
+    pub tunnel_beside_l2cap: Duration,
     /// From the advert to the laptop's handshake.
     pub client: Duration,
     /// From the handshake, or an acknowledged answer, to a request.
@@ -27,6 +30,7 @@ impl Default for Deadlines {
     fn default() -> Self {
         Self {
             tunnel: Duration::from_secs(30),
+            tunnel_beside_l2cap: Duration::from_secs(4),
             client: Duration::from_secs(90),
             request: Duration::from_secs(60),
             acknowledgement: Duration::from_secs(180),
@@ -151,6 +155,9 @@ pub enum Output {
         /// The message.
         message: Vec<u8>,
     },
+    /// Give this one channel up without a word, also if it is only being opened: there is no laptop
+    /// of ours at its other end. Others may still come.
+    Discard(ChannelKind),
     /// Close every channel in an orderly way, after what was sent.
     CloseChannel,
     /// Tell the caller.

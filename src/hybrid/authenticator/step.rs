@@ -54,13 +54,17 @@ impl Step<'_> {
         }
     }
 
-    /// Whether an L2CAP server may be named in the advert.
     fn may_use_l2cap(&self) -> bool {
         match self.keys {
-            Keys::Qr(scan) => {
-                self.offer.l2cap.is_some() && scan.contents.offers(ChannelKind::L2cap)
-            }
+            Keys::Qr(scan) => self.offer.may_use_l2cap(scan),
             Keys::Link(_) => false,
+        }
+    }
+
+    fn may_use_tunnel(&self) -> bool {
+        match self.keys {
+            Keys::Qr(scan) => scan.contents.offers(ChannelKind::Tunnel),
+            Keys::Link(_) => true,
         }
     }
 
@@ -77,7 +81,8 @@ impl Step<'_> {
             State::AwaitTunnel(_) if self.may_use_l2cap() => {
                 Ok(self.advertise(RoutingId::new([0; 3]), TunnelServiceId::GOOGLE))
             }
-            State::AwaitTunnel(_) => Err(Error::ChannelFailed),
+            State::AwaitTunnel(_) if self.may_use_tunnel() => Err(Error::ChannelFailed),
+            State::AwaitTunnel(_) => Err(Error::NoCommonChannel),
             other => Ok(other),
         }
     }
@@ -94,7 +99,7 @@ impl Step<'_> {
 
     fn message(&mut self, state: State, via: ChannelKind, message: &[u8]) -> Result<State, Error> {
         match state {
-            State::Advertising(advertising) => self.handshake(&advertising, via, message),
+            State::Advertising(advertising) => self.first_message(advertising, via, message),
             State::Idle(channel, at) if channel.via != via => Ok(State::Idle(channel, at)),
             State::Thinking(channel, kind) if channel.via != via => {
                 Ok(State::Thinking(channel, kind))
@@ -105,6 +110,23 @@ impl Step<'_> {
             State::Thinking(channel, _) => self.impatient(channel, message),
             State::AwaitTunnel(_) => Err(Error::OutOfTurn),
             State::Closed => Ok(State::Closed),
+        }
+    }
+
+    /// Anybody near can connect over Bluetooth and say something, so that what is no handshake of
+    /// our laptop's ends nothing but that connection. Into the tunnel only the laptop gets.
+    fn first_message(
+        &mut self,
+        advertising: Advertising,
+        via: ChannelKind,
+        message: &[u8],
+    ) -> Result<State, Error> {
+        match self.handshake(&advertising, via, message) {
+            Err(Error::Handshake(_)) if via == ChannelKind::L2cap => {
+                self.out.push_back(Output::Discard(via));
+                Ok(State::Advertising(advertising))
+            }
+            other => other,
         }
     }
 
@@ -127,6 +149,11 @@ impl Step<'_> {
         let message = channel.established.sealer.seal_untyped(&first)?;
         self.out.push_back(Output::Send { via, message });
         self.event(Event::Connected);
+        let other = match via {
+            ChannelKind::Tunnel => ChannelKind::L2cap,
+            ChannelKind::L2cap => ChannelKind::Tunnel,
+        };
+        self.out.extend(self.may_use_l2cap().then_some(Output::Discard(other)));
         Ok(State::Idle(channel, self.now + self.times.request))
     }
 
@@ -210,12 +237,22 @@ impl Step<'_> {
         }
     }
 
+    /// A tunnel that opens after all is of no use: the advert does not name it.
+    fn late_tunnel(&mut self, state: State) -> Result<State, Error> {
+        let waiting = state.waiting();
+        if self.may_use_l2cap() && self.may_use_tunnel() {
+            self.out.push_back(Output::Discard(ChannelKind::Tunnel));
+        }
+        self.tunnel_failed(state).map_err(|error| match error {
+            Error::ChannelFailed => Error::TimedOut(waiting),
+            other => other,
+        })
+    }
+
     fn timeout(&mut self, state: State) -> Result<State, Error> {
         let waiting = state.waiting();
         match state {
-            State::AwaitTunnel(at) if at <= self.now => {
-                self.tunnel_failed(state).map_err(|_| Error::TimedOut(waiting))
-            }
+            State::AwaitTunnel(at) if at <= self.now => self.late_tunnel(state),
             State::Advertising(Advertising { deadline: at, .. })
             | State::Idle(_, at)
             | State::Answered(_, at)

@@ -19,6 +19,9 @@ pub struct Deadlines {
     pub advert: Duration,
     /// Opening one data channel.
     pub channel: Duration,
+    /// Each of opening an L2CAP channel and the handshake's answer over it, as long as there is a
+    /// tunnel to fall back to.
+    pub l2cap: Duration,
     /// Each of the handshake's answer and the phone's first message.
     pub handshake: Duration,
     /// The phone's answer to a request: people have to read and touch.
@@ -32,6 +35,7 @@ impl Default for Deadlines {
         Self {
             advert: Duration::from_secs(180),
             channel: Duration::from_secs(30),
+            l2cap: Duration::from_secs(8),
             handshake: Duration::from_secs(15),
             response: Duration::from_secs(180),
             linger: Duration::from_secs(3),

@@ -2,16 +2,16 @@
 //! handshake, and cancel, time and hang-ups in all states; `session` has the rest.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 mod session;
 
 use super::{
-    AwaitChannel, ChannelState, Deadlines, Event, ExpectHandshakeResponse, ExpectPostHandshake,
-    Input, Keys, Output, Scanning, Sender, State, Target,
+    Attempt, AwaitChannel, ChannelState, Deadlines, Event, ExpectHandshakeResponse,
+    ExpectPostHandshake, Input, Keys, Output, Scanning, Sender, State, Target,
 };
 use crate::hybrid::advert::Advert;
-use crate::hybrid::error::Error;
+use crate::hybrid::error::{Error, Waiting};
 use crate::hybrid::frame::MessageType;
 use crate::hybrid::noise::{self, ClientSide};
 use crate::hybrid::qr::ChannelKind;
@@ -69,22 +69,27 @@ impl Step<'_> {
     ) -> Result<State, Error> {
         if channel == ChannelState::Open {
             self.advert_seen();
-            return self.begin_handshake(&advert, self.linked_service());
+            return self.begin_handshake(self.linked_attempt(advert));
         }
         let service = advert.plaintext.service();
         if !service.is_known() {
             scan.heard.unassigned_service = Some(service);
             return Ok(State::AwaitAdvert(scan, channel));
         }
+        let mut targets = self.targets(&advert, service, sender);
+        let Some(first) = targets.next() else {
+            // It names no channel that our QR offers; another reception of it may.
+            return Ok(State::AwaitAdvert(scan, channel));
+        };
+        let attempt = Attempt { advert, service, fallback: targets.next() };
         self.advert_seen();
-        Ok(self.open_channel(advert, service, sender))
+        Ok(self.open_channel(first, attempt))
     }
 
     fn advert_before_contact(&mut self, advert: Advert) -> State {
         self.advert_seen();
         let deadline = self.now + self.times.channel;
-        let service = self.linked_service();
-        State::AwaitChannel(AwaitChannel { advert, service, fallback: None, deadline })
+        State::AwaitChannel(AwaitChannel { attempt: self.linked_attempt(advert), deadline })
     }
 
     fn advert_seen(&mut self) {
@@ -92,41 +97,63 @@ impl Step<'_> {
         self.event(Event::AdvertSeen);
     }
 
-    /// The service of a linked phone; its advert may say anything.
-    fn linked_service(&self) -> TunnelServiceId {
-        match self.keys {
+    /// The channel of a linked phone, which was asked for before its advert; that may say anything.
+    fn linked_attempt(&self, advert: Advert) -> Attempt {
+        let service = match self.keys {
             Keys::Link { request } => request.device.service,
             Keys::Qr { .. } => TunnelServiceId::GOOGLE,
-        }
+        };
+        Attempt { advert, service, fallback: None }
     }
 
-    fn open_channel(&mut self, advert: Advert, service: TunnelServiceId, peer: Sender) -> State {
+    /// The data channels that both sides offer, in the order in which they are tried.
+    fn targets(
+        &self,
+        advert: &Advert,
+        service: TunnelServiceId,
+        peer: Sender,
+    ) -> impl Iterator<Item = Target> + use<> {
+        let Keys::Qr { offer } = self.keys else { return [None, None].into_iter().flatten() };
+        let contents = &offer.contents;
+        let psm = advert.suffix.psm.filter(|_| contents.offers(ChannelKind::L2cap));
         let routing = advert.plaintext.routing_id();
-        let (tunnel, offers_l2cap) = match self.keys {
-            Keys::Qr { offer } => {
-                (offer.contents.secret.tunnel_id(), offer.contents.offers(ChannelKind::L2cap))
-            }
-            // A linked phone's channel was asked for before its advert; see `advert`.
-            Keys::Link { .. } => return State::Closed,
-        };
+        let tunnel = contents.secret.tunnel_id();
         let tunnel = Target::Tunnel { service, routing, tunnel };
-        let (first, fallback) = match advert.suffix.psm.filter(|_| offers_l2cap) {
-            Some(psm) => (Target::L2cap { peer, psm }, Some(tunnel)),
-            None => (tunnel, None),
-        };
-        self.out.push_back(Output::OpenChannel(first));
-        let deadline = self.now + self.times.channel;
-        State::AwaitChannel(AwaitChannel { advert, service, fallback, deadline })
+        let tunnel = contents.offers(ChannelKind::Tunnel).then_some(tunnel);
+        [psm.map(|psm| Target::L2cap { peer, psm }), tunnel].into_iter().flatten()
+    }
+
+    fn open_channel(&mut self, target: Target, attempt: Attempt) -> State {
+        self.out.push_back(Output::OpenChannel(target));
+        let deadline = self.now + self.patience(&attempt, self.times.channel);
+        State::AwaitChannel(AwaitChannel { attempt, deadline })
+    }
+
+    /// Only an L2CAP channel has another behind it.
+    fn patience(&self, attempt: &Attempt, usual: Duration) -> Duration {
+        if attempt.fallback.is_some() { self.times.l2cap.min(usual) } else { usual }
+    }
+
+    /// Goes on to the next channel, if there is one.
+    ///
+    /// What named the first one was not authenticated, so until the handshake is done nothing that
+    /// goes wrong with it may end the transaction. The second gets the same first message: nobody
+    /// but the phone can have read or answered the first.
+    fn fall_back(&mut self, mut attempt: Attempt, error: Error) -> Result<State, Error> {
+        let target = attempt.fallback.take().ok_or(error)?;
+        Ok(self.open_channel(target, attempt))
+    }
+
+    /// The same when there is a channel to close.
+    fn close_and_fall_back(&mut self, attempt: Attempt, error: Error) -> Result<State, Error> {
+        // Without a fallback the error closes it.
+        self.out.extend(attempt.fallback.is_some().then_some(Output::CloseChannel));
+        self.fall_back(attempt, error)
     }
 
     fn channel_failed(&mut self, state: State) -> Result<State, Error> {
         match state {
-            State::AwaitChannel(mut wait) => {
-                let target = wait.fallback.take().ok_or(Error::ChannelFailed)?;
-                self.out.push_back(Output::OpenChannel(target));
-                wait.deadline = self.now + self.times.channel;
-                Ok(State::AwaitChannel(wait))
-            }
+            State::AwaitChannel(wait) => self.fall_back(wait.attempt, Error::ChannelFailed),
             State::Contacting(_) => Err(Error::ChannelFailed),
             // A late report of a channel that is no longer asked for.
             other => Ok(other),
@@ -135,31 +162,28 @@ impl Step<'_> {
 
     fn channel_open(&mut self, state: State) -> Result<State, Error> {
         match state {
-            State::AwaitChannel(wait) => self.begin_handshake(&wait.advert, wait.service),
+            State::AwaitChannel(wait) => self.begin_handshake(wait.attempt),
             State::Contacting(scan) => Ok(State::AwaitAdvert(scan, ChannelState::Open)),
             other => Ok(other),
         }
     }
 
-    fn begin_handshake(
-        &mut self,
-        advert: &Advert,
-        service: TunnelServiceId,
-    ) -> Result<State, Error> {
+    fn begin_handshake(&mut self, attempt: Attempt) -> Result<State, Error> {
+        let plaintext = &attempt.advert.plaintext;
         let (side, psk, ephemeral) = match self.keys {
             Keys::Qr { offer } => {
-                let psk = offer.contents.secret.psk(&advert.plaintext);
+                let psk = offer.contents.secret.psk(plaintext);
                 (ClientSide::Qr(&offer.identity), psk, &offer.ephemeral)
             }
             Keys::Link { request } => {
-                let psk = request.device.link_secret.psk(&advert.plaintext);
+                let psk = request.device.link_secret.psk(plaintext);
                 (ClientSide::StateAssisted(&request.device.identity), psk, &request.ephemeral)
             }
         };
         let (message, noise) = noise::initiate(side, &psk, ephemeral)?;
         self.out.push_back(Output::Send(message.to_vec()));
-        let deadline = self.now + self.times.handshake;
-        Ok(State::ExpectHandshakeResponse(ExpectHandshakeResponse { noise, service, deadline }))
+        let deadline = self.now + self.patience(&attempt, self.times.handshake);
+        Ok(State::ExpectHandshakeResponse(ExpectHandshakeResponse { noise, attempt, deadline }))
     }
 
     fn message(&mut self, state: State, message: &[u8]) -> Result<State, Error> {
@@ -179,10 +203,13 @@ impl Step<'_> {
         wait: ExpectHandshakeResponse,
         message: &[u8],
     ) -> Result<State, Error> {
-        let channel = wait.noise.finish(message)?;
+        let channel = match wait.noise.finish(message) {
+            Ok(channel) => channel,
+            Err(error) => return self.close_and_fall_back(wait.attempt, error.into()),
+        };
         self.event(Event::Connected);
         let deadline = self.now + self.times.handshake;
-        let service = wait.service;
+        let service = wait.attempt.service;
         Ok(State::ExpectPostHandshake(ExpectPostHandshake { channel, service, deadline }))
     }
 
@@ -202,15 +229,13 @@ impl Step<'_> {
                 Err(Error::NoAdvert(s.heard))
             }
             // A target that does not answer has failed; the next one may.
-            State::AwaitChannel(s) if s.deadline <= self.now && s.fallback.is_some() => {
-                self.out.push_back(Output::CloseChannel);
-                self.channel_failed(State::AwaitChannel(s))
+            State::AwaitChannel(AwaitChannel { attempt, deadline })
+            | State::ExpectHandshakeResponse(ExpectHandshakeResponse {
+                attempt, deadline, ..
+            }) if deadline <= self.now => {
+                self.close_and_fall_back(attempt, Error::TimedOut(waiting))
             }
-            State::AwaitChannel(AwaitChannel { deadline, .. })
-            | State::ExpectHandshakeResponse(ExpectHandshakeResponse { deadline, .. })
-            | State::ExpectPostHandshake(ExpectPostHandshake { deadline, .. })
-                if deadline <= self.now =>
-            {
+            State::ExpectPostHandshake(s) if s.deadline <= self.now => {
                 Err(Error::TimedOut(waiting))
             }
             State::Busy(mut ready, busy) if busy.deadline <= self.now => {
@@ -234,6 +259,9 @@ impl Step<'_> {
                 Ok(State::AwaitAdvert(scan, ChannelState::NotYet))
             }
             State::AwaitChannel(wait) => self.channel_failed(State::AwaitChannel(wait)),
+            State::ExpectHandshakeResponse(wait) => {
+                self.close_and_fall_back(wait.attempt, Error::PeerClosed(Waiting::Handshake))
+            }
             other => Err(Error::PeerClosed(other.waiting())),
         }
     }

@@ -71,9 +71,18 @@ impl ServiceUrl {
     /// Value of the `Host` header: host, and the port unless it is the scheme's own.
     #[must_use]
     pub fn authority(&self) -> String {
-        let host =
-            if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
-        if self.port == default_port(self.secure) { host } else { format!("{host}:{}", self.port) }
+        let full = self.host_and_port();
+        let host = full.rsplit_once(':').map_or("", |(host, _)| host);
+        if self.port == default_port(self.secure) { host.to_owned() } else { full }
+    }
+
+    /// Host and port, the scheme's own too: what a proxy is asked to connect to.
+    #[must_use]
+    pub fn host_and_port(&self) -> String {
+        match self.host.contains(':') {
+            true => format!("[{}]:{}", self.host, self.port),
+            false => format!("{}:{}", self.host, self.port),
+        }
     }
 
     /// Value of the `Origin` header that tunnel services expect: the service itself.

@@ -214,3 +214,43 @@ impl Status {
         [(ADAPTER, adapter), (MANAGER, news(self.manager(), before.manager()))]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn clients_are_told_of_what_has_changed_and_of_nothing_else() {
+        let mut adapter = Adapter::new("hci0");
+        let still = adapter.status();
+        assert!(still.since(still).iter().all(|(_, news)| news.is_empty()));
+        let listen = || tokio::spawn(std::future::pending::<()>()).abort_handle();
+        assert!(adapter.start(":1.1".to_owned(), listen));
+        let on = adapter.status();
+        let discovering = |on: bool| Properties::from([("Discovering", Value::from(on))]);
+        assert_eq!(on.since(still), [(ADAPTER, discovering(true)), (MANAGER, Properties::new())]);
+        adapter.set_powered(false);
+        let mut news = discovering(false);
+        news.insert("Powered", Value::from(false));
+        assert_eq!(adapter.status().since(on), [(ADAPTER, news), (MANAGER, Properties::new())]);
+    }
+
+    #[test]
+    fn duplicates_are_for_all_if_one_wants_them_and_filters_hide_only_if_all_have_one() {
+        let mut adapter = Adapter::new("hci0");
+        let listen = || tokio::runtime::Handle::current().spawn(async {}).abort_handle();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let _inside = runtime.enter();
+        let wish = |duplicates, by_uuid| Filter { duplicates, by_uuid };
+        for (client, filter) in [("one", wish(true, true)), ("two", wish(false, true))] {
+            adapter.set_filter(client.to_owned(), filter);
+            adapter.start(client.to_owned(), listen);
+        }
+        let merged = adapter.filter();
+        assert!(merged.duplicates && merged.by_uuid);
+        adapter.start("three".to_owned(), listen);
+        assert!(!adapter.filter().by_uuid);
+        adapter.forget("one");
+        assert!(!adapter.filter().duplicates);
+    }
+}

@@ -16,8 +16,8 @@ pub struct Crowd {
     /// Adverts heard in a second, on each adapter with discovery on. What the bus cannot carry is
     /// lost.
     pub per_second: u32,
-    /// How many they are. From 1,025 on everybody is a new device each time, because an adapter
-    /// remembers 1,024.
+    /// How many they are. From 4,097 on everybody is a new device each time, because an adapter
+    /// remembers 4,096.
     pub senders: u32,
 }
 
@@ -51,6 +51,7 @@ pub(super) async fn gather(host: Host, crowd: Crowd) {
                 }
             }
         }
+        host.state.update(|inner| inner.due = due);
         sent = due;
     }
 }

@@ -9,7 +9,7 @@ use super::state::object;
 use crate::ble::{Address, AddressType, ServiceUuid, Sighting};
 
 /// Devices that an adapter remembers; the oldest is forgotten for a newcomer.
-const MAX_DEVICES: usize = 1024;
+const MAX_DEVICES: usize = 4096;
 /// What senders without a signal strength get; BlueZ knows one for every reception.
 const RSSI: i16 = -40;
 

@@ -26,6 +26,8 @@ pub struct Counts {
     pub devices: usize,
     /// Receptions that clients were ever told of.
     pub told: u64,
+    /// Strangers' adverts that were ever due, told or lost. See [`Crowd`](super::Crowd).
+    pub due: u64,
 }
 
 type Refusal = Box<dyn Fn(&AdvertRequest) -> Option<&'static str> + Send + Sync>;
@@ -51,6 +53,7 @@ pub(super) struct Inner {
     pub(super) accepted: usize,
     pub(super) asked: usize,
     pub(super) told: u64,
+    pub(super) due: u64,
 }
 
 /// Gives the path of an adapter; the name has been looked at, see [`is_adapter`].
@@ -100,8 +103,8 @@ impl State {
 
 impl Inner {
     fn counts(&self) -> Counts {
-        let (accepted, asked, told) = (self.accepted, self.asked, self.told);
-        let mut counts = Counts { accepted, asked, told, ..Counts::default() };
+        let Self { accepted, asked, told, due, .. } = *self;
+        let mut counts = Counts { accepted, asked, told, due, ..Counts::default() };
         for adapter in self.adapters.values() {
             counts.discovering += adapter.discovering();
             counts.on_air += adapter.on_air();

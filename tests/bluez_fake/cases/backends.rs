@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cabled::ble::{Advertiser as _, Outgoing, Radio, RadioSpec, Scan as _, Scanner as _};
-use cabled::testbed::PrivateBus;
+use cabled::testbed::{FakeBluez, PrivateBus};
 use tokio::time::timeout;
 
 use crate::world::{Led, PATIENCE, World, memory, passes};
@@ -53,6 +53,70 @@ async fn death_stops_the_radio() {
     world.until(|now| now.discovering == 1 && now.on_air == 1).await;
     child.child.kill().await.unwrap();
     world.until(|now| now.discovering == 0 && now.on_air == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_panic_and_an_aborted_task_stop_the_radio() {
+    let world = World::new().await;
+    let mut child = Led::start(&world, "child_panics_and_is_aborted_while_it_holds");
+    child.says("about to panic").await;
+    world.until(|now| now.asked == 1 && now.discovering == 0 && now.on_air == 0).await;
+    child.go_on().await;
+    child.says("holding to be aborted").await;
+    world.until(|now| now.discovering == 1 && now.on_air == 1).await;
+    child.go_on().await;
+    world.until(|now| now.discovering == 0 && now.on_air == 0).await;
+    child.go_on().await;
+    child.passes().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_abort_stops_the_radio() {
+    let world = World::new().await;
+    let mut child = Led::start(&world, "child_aborts");
+    child.says("holding").await;
+    world.until(|now| now.discovering == 1 && now.on_air == 1).await;
+    child.go_on().await;
+    world.until(|now| now.discovering == 0 && now.on_air == 0).await;
+    assert!(!timeout(PATIENCE, child.child.wait()).await.unwrap().unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_bluez_remembers_is_not_heard() {
+    let world = World::new().await;
+    let mut child = Led::start(&world, "child_hears_no_memories");
+    child.says("stopped").await;
+    let counts = world.until(|now| now.discovering == 0).await;
+    assert!(counts.devices > 0);
+    child.go_on().await;
+    child.passes().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_adapter_that_is_pulled_out_is_missed() {
+    let world = World::with(memory(Duration::from_millis(5)), &["hci0"]).await;
+    let mut child = Led::start(&world, "child_loses_the_adapter");
+    child.says("holding").await;
+    world.fake.unplug("hci0").await.unwrap();
+    child.says("empty-handed").await;
+    world.fake.plug_in("hci0").await.unwrap();
+    child.go_on().await;
+    child.passes().await;
+    world.until(|now| now.discovering == 0 && now.on_air == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_that_is_restarted_is_missed() {
+    let world = World::with(memory(Duration::from_millis(5)), &["hci0"]).await;
+    let mut child = Led::start(&world, "child_loses_the_service");
+    let World { fake, radio, bus } = world;
+    child.says("holding").await;
+    fake.stop().await.unwrap();
+    child.says("empty-handed").await;
+    let fake = FakeBluez::start(bus.address(), radio, &["hci0"]).await.unwrap();
+    child.go_on().await;
+    child.passes().await;
+    timeout(PATIENCE, fake.until(|now| now.discovering == 0 && now.on_air == 0)).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

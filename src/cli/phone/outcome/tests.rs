@@ -3,6 +3,7 @@
 use super::*;
 use crate::authenticator::store;
 use crate::channel;
+use crate::hybrid::qr::ChannelKind;
 
 fn whom() -> Whom {
     Whom { id: "AAAA".into(), site: "contoso.com".into(), account: "anna".into() }
@@ -13,7 +14,11 @@ fn gone(waiting: Waiting) -> Result<(), Error> {
 }
 
 fn broken(waiting: Waiting) -> Result<(), Error> {
-    Err(Error::Broken { waiting, source: Box::new(channel::Error::TimedOut) })
+    Err(Error::Broken {
+        via: ChannelKind::Tunnel,
+        waiting,
+        source: Box::new(channel::Error::TimedOut),
+    })
 }
 
 fn judge(result: Result<(), Error>, answer: Option<&Answer>, taken: bool) -> Result<(), Failure> {

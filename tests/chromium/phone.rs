@@ -224,7 +224,9 @@ impl InProcess {
             self.phone.answer(contents, cancel, clock, rng, |progress| match progress {
                 Progress::OpeningTunnel => steps.push(("asks for a tunnel", now_ms())),
                 Progress::Advertising => steps.push(("has it, and is on the air", now_ms())),
-                Progress::Connected { .. } => steps.push(("and Chromium have shaken hands", now_ms())),
+                Progress::Connected { .. } => {
+                    steps.push(("and Chromium have shaken hands", now_ms()))
+                }
                 Progress::Answered(outcome) => {
                     on_answer(outcome);
                     steps.push(("has answered", now_ms()));

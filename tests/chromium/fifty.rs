@@ -21,13 +21,19 @@ const STOPWATCH: &str = "
     }
 ";
 
-/// One ceremony that the page has begun; gives the milliseconds from the phone's tunnel request to the
-/// page's result.
-async fn measured(desk: &mut Desk, phone: &mut InProcess, title: &str) -> f64 {
+/// Steps of the phone's and, last, the page's result: milliseconds since the phone asked for a tunnel.
+type Steps = Vec<(&'static str, f64)>;
+
+/// One ceremony that the page has begun.
+async fn measured(desk: &mut Desk, phone: &mut InProcess, title: &str) -> Steps {
     let answered = phone.scan().await;
     assert!(answered.result.is_ok() && answered.acknowledged, "{answered:?}");
     assert_eq!(said(desk).await, title);
-    desk.page.value("window.answeredAt").await.as_f64().unwrap() - answered.started_ms
+    let result = desk.page.value("window.answeredAt").await.as_f64().unwrap();
+    let mut steps = answered.steps;
+    steps.push(("(the page has its result)", result));
+    let begin = steps[0].1;
+    steps.iter().map(|(step, at)| (*step, at - begin)).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -54,24 +60,30 @@ async fn fifty_ceremonies_in_one_browser() {
     }
     assert_eq!((creates.len(), gets.len()), (10, 40));
     let all = [creates.clone(), gets.clone()].concat();
-    let report = format!(
-        "{}\n{}\n{}\n",
-        figures("all", all),
-        figures("create", creates),
-        figures("get", gets)
-    );
+    let mut report = [("all", &all), ("create", &creates), ("get", &gets)]
+        .map(|(what, steps)| format!("{what}: {}\n", figures(steps)))
+        .concat();
+    report += "at the median, ms, the phone\n";
+    for (step, (name, _)) in all[0].iter().enumerate() {
+        let [_, median, ..] = quantiles(&all, step);
+        report += &format!("{median:6.1}  {name}\n");
+    }
     println!("{report}");
     std::fs::write(album().join("latency.txt"), report).unwrap();
 }
 
-/// The phone's tunnel request to the page's result, for people.
-fn figures(what: &str, mut all: Vec<f64>) -> String {
-    all.sort_by(f64::total_cmp);
-    let at = |part: f64| all[((all.len() - 1) as f64 * part).round() as usize];
-    let [low, median, high] = [0.0, 0.5, 0.9].map(at);
-    let most = at(1.0);
+/// Least, median, nine of ten, most.
+fn quantiles(all: &[Steps], step: usize) -> [f64; 4] {
+    let mut times: Vec<f64> = all.iter().map(|steps| steps[step].1).collect();
+    times.sort_by(f64::total_cmp);
+    [0.0, 0.5, 0.9, 1.0].map(|part| times[((times.len() - 1) as f64 * part).round() as usize])
+}
+
+/// From the phone's tunnel request to the page's result, for people.
+fn figures(all: &[Steps]) -> String {
+    let [least, median, high, most] = quantiles(all, all[0].len() - 1);
     format!(
-        "{what}: {} ceremonies, ms: least {low:.1}, median {median:.1}, nine of ten {high:.1}, most {most:.1}",
+        "{} ceremonies, ms: least {least:.1}, median {median:.1}, nine of ten {high:.1}, most {most:.1}",
         all.len()
     )
 }

@@ -132,8 +132,8 @@ impl Consent for User {
 #[derive(Debug)]
 pub(crate) struct Answered {
     pub(crate) result: Result<(), Error>,
-    /// When the tunnel was asked for.
-    pub(crate) started_ms: f64,
+    /// When each step of the phone's was reached.
+    pub(crate) steps: Vec<(&'static str, f64)>,
     /// How each request was answered.
     pub(crate) outcomes: Vec<String>,
     pub(crate) acknowledged: bool,
@@ -217,21 +217,26 @@ impl InProcess {
     ) -> Answered {
         let text = code_on(&self.display).await;
         let contents = QrContents::decode(&text).unwrap();
-        let (mut started_ms, mut outcomes, mut acknowledged) = (0.0, Vec::new(), false);
+        let (mut steps, mut outcomes, mut acknowledged) = (Vec::new(), Vec::new(), false);
         let clock = || Timestamp(now_ms() as u64 / 1000);
         let rng = &mut OsRng;
         let answering =
             self.phone.answer(contents, cancel, clock, rng, |progress| match progress {
-                Progress::OpeningTunnel => started_ms = now_ms(),
+                Progress::OpeningTunnel => steps.push(("asks for a tunnel", now_ms())),
+                Progress::Advertising => steps.push(("has it, and is on the air", now_ms())),
+                Progress::Connected { .. } => {
+                    steps.push(("and Chromium have shaken hands", now_ms()))
+                }
                 Progress::Answered(outcome) => {
                     on_answer(outcome);
+                    steps.push(("has answered", now_ms()));
                     outcomes.push(words(outcome));
                 }
                 Progress::Acknowledged => acknowledged = true,
                 _ => {}
             });
         let result = soon("the end of the phone's part", answering).await;
-        Answered { result, started_ms, outcomes, acknowledged }
+        Answered { result, steps, outcomes, acknowledged }
     }
 }
 

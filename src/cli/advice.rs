@@ -5,6 +5,7 @@ mod tunnel;
 
 use super::failure::{Failure, Status};
 use super::image::ImageError;
+use super::screen::ScreenError;
 use crate::client::webauthn;
 use crate::ctap;
 use crate::hybrid::qr::{self, ChannelKind};
@@ -271,7 +272,21 @@ pub(crate) fn image(error: &ImageError) -> Failure {
         E::NotFido => {
             (Status::Usage, "take a picture of the code that the laptop shows for passkeys")
         }
+        E::Several => (Status::Usage, "show just one code, the one that you want to answer"),
         _ => (Status::Usage, "take a sharper picture, with all of the code and its white border"),
     };
     Failure::because(status, error, hint)
+}
+
+/// A screen that cannot be looked at. Under Wayland no program may look at others.
+pub(crate) fn screen(error: &ScreenError, wayland: bool) -> Failure {
+    use ScreenError as E;
+    let hint = match error {
+        _ if wayland => "under Wayland take a screenshot yourself, and name it with --image FILE",
+        E::NoDisplay | E::Connect(_) => {
+            "run it in the desktop session that shows the code, or name a screenshot with --image"
+        }
+        _ => "take a screenshot, and name it with --image FILE",
+    };
+    Failure::because(Status::Failure, error, hint)
 }

@@ -46,9 +46,12 @@ pub enum ImageError {
     /// QR codes were found, but of something else.
     #[error("the QR code in the picture is not for passkeys, it does not begin with FIDO:/")]
     NotFido,
+    /// Two codes for passkeys that differ: taking either would be a guess.
+    #[error("there are several different codes for passkeys in the picture")]
+    Several,
 }
 
-/// Reads the first `FIDO:/` QR code in a picture file.
+/// Reads the `FIDO:/` QR code in a picture file.
 ///
 /// # Errors
 ///
@@ -63,21 +66,33 @@ pub fn read_file(path: &Path) -> Result<String, ImageError> {
     read(&bytes)
 }
 
-/// Reads the first `FIDO:/` QR code in the bytes of a picture file.
+/// Reads the `FIDO:/` QR code in the bytes of a picture file.
 ///
 /// # Errors
 ///
 /// See [`ImageError`].
 pub fn read(bytes: &[u8]) -> Result<String, ImageError> {
-    let picture = decode(bytes)?;
+    find(&decode(bytes)?)
+}
+
+/// Finds the `FIDO:/` QR code in a picture.
+///
+/// # Errors
+///
+/// [`ImageError::NoQrCode`], [`ImageError::NotFido`] or [`ImageError::Several`].
+pub fn find(picture: &GrayImage) -> Result<String, ImageError> {
     let mut found = false;
     for attempt in ATTEMPTS {
-        let Some(picture) = attempt(&picture) else { continue };
-        for text in texts(picture) {
-            found = true;
-            if is_fido(&text) {
-                return Ok(text);
-            }
+        let Some(picture) = attempt(picture) else { continue };
+        let mut texts = texts(picture);
+        found |= !texts.is_empty();
+        texts.retain(|text| is_fido(text));
+        texts.sort_unstable();
+        texts.dedup();
+        match texts.pop() {
+            Some(text) if texts.is_empty() => return Ok(text),
+            Some(_) => return Err(ImageError::Several),
+            None => {}
         }
     }
     Err(if found { ImageError::NotFido } else { ImageError::NoQrCode })

@@ -18,6 +18,7 @@ mod proxies;
 pub mod qr;
 mod relay;
 pub mod relying_party;
+pub mod screen;
 mod system;
 mod terminal;
 #[cfg(target_os = "linux")]

@@ -7,24 +7,25 @@
 //! Specification: WebAuthn Level 3, sections 7.1 and 7.2.
 
 mod error;
+mod passkey;
+mod policy;
 
 pub use error::RelyingPartyError;
+pub use policy::{Aaguid, Policy};
 
+use passkey::Passkey;
 use url::Url;
-use webauthn_rp::bin::{Decode, Encode};
 use webauthn_rp::request::auth::{AllowedCredentials, AuthenticationVerificationOptions};
 use webauthn_rp::request::register::{
     AuthenticatorAttachmentReq, CredProtect, CrossPlatformHint, Nickname,
     PublicKeyCredentialUserEntity, RegistrationVerificationOptions, UserHandle64, Username,
 };
 use webauthn_rp::request::{
-    AsciiDomain, Credentials, ExtensionInfo, Hint, PublicKeyCredentialDescriptor, RpId,
-    UserVerificationRequirement,
+    AsciiDomain, Credentials, ExtensionInfo, Hint, RpId, UserVerificationRequirement,
 };
-use webauthn_rp::response::register::{CompressedPubKey, DynamicState, StaticState};
-use webauthn_rp::response::{AuthTransports, CredentialId};
+use webauthn_rp::response::CredentialId;
 use webauthn_rp::{
-    AuthenticatedCredential, DiscoverableAuthentication64, DiscoverableAuthenticationServerState,
+    DiscoverableAuthentication64, DiscoverableAuthenticationServerState,
     DiscoverableCredentialRequestOptions, NonDiscoverableAuthentication64,
     NonDiscoverableAuthenticationServerState, NonDiscoverableCredentialRequestOptions,
     PublicKeyCredentialCreationOptions, Registration, RegistrationServerState,
@@ -33,9 +34,11 @@ use webauthn_rp::{
 /// User handles are as long as WebAuthn allows.
 const USER_HANDLE: usize = 64;
 
-/// A web site with one account.
+/// A web site with one account. A site with several keeps one of these for each.
 #[derive(Debug)]
 pub struct RelyingParty {
+    /// What a new passkey has to be; all are welcome by default.
+    pub policy: Policy,
     origin: String,
     rp_id: RpId,
     user_id: UserHandle64,
@@ -72,24 +75,13 @@ pub enum Account {
 pub struct Verified {
     /// Which passkey.
     pub credential_id: Vec<u8>,
+    /// The make that the passkey states.
+    pub aaguid: Aaguid,
     /// Whether the phone verified its user (and did not just see somebody).
     pub user_verified: bool,
     /// Passkeys of this account that are registered now.
     pub passkeys: usize,
 }
-
-/// A row of the web site's database.
-#[derive(Debug)]
-struct Passkey {
-    id: CredentialId<Vec<u8>>,
-    transports: AuthTransports,
-    /// Public key and what else never changes, in the library's own encoding.
-    static_state: Vec<u8>,
-    dynamic_state: DynamicState,
-}
-
-type PublicKey = CompressedPubKey<[u8; 32], [u8; 32], [u8; 48], Vec<u8>>;
-type Loaded<'a> = AuthenticatedCredential<'a, 'a, USER_HANDLE, PublicKey>;
 
 impl RelyingParty {
     /// A web site at `origin` (such as `http://localhost:8080`), whose relying party id is the
@@ -107,6 +99,7 @@ impl RelyingParty {
         let domain = url.domain().ok_or(RelyingPartyError::Origin)?.to_owned();
         let domain = AsciiDomain::try_from(domain).map_err(RelyingPartyError::Domain)?;
         Ok(Self {
+            policy: Policy::default(),
             origin: url.origin().ascii_serialization(),
             rp_id: RpId::Domain(domain),
             user_id: UserHandle64::new(),
@@ -122,9 +115,28 @@ impl RelyingParty {
         &self.origin
     }
 
+    /// The user handle, which the account's passkeys carry and a sign-in brings back.
+    #[must_use]
+    pub fn user_handle(&self) -> &[u8] {
+        self.user_id.as_ref()
+    }
+
+    /// Whether the passkey is registered.
+    #[must_use]
+    pub fn knows(&self, credential_id: &[u8]) -> bool {
+        self.find(credential_id).is_ok()
+    }
+
+    /// Forgets a passkey; `false` if there was none of that id. The phone is not told.
+    pub fn forget(&mut self, credential_id: &[u8]) -> bool {
+        let before = self.passkeys.len();
+        self.passkeys.retain(|passkey| passkey.id.as_ref() != credential_id);
+        self.passkeys.len() < before
+    }
+
     /// Begins a registration: a discoverable passkey on a phone, with user verification.
     ///
-    /// Gives `PublicKeyCredentialCreationOptionsJSON` for the client, inside of `publicKey`.
+    /// Gives `PublicKeyCredentialCreationOptionsJSON` for the client.
     ///
     /// # Errors
     ///
@@ -144,14 +156,19 @@ impl RelyingParty {
             CredProtect::UserVerificationRequired(ExtensionInfo::AllowDontEnforceValue);
         let (server, client) =
             options.start_ceremony().map_err(RelyingPartyError::CreationOptions)?;
-        Ok((serde_json::to_string(&client)?, RegistrationCeremony(server)))
+        let mut client = serde_json::to_value(&client)?;
+        if self.policy.require_attestation {
+            self.policy.ask_for_attestation(&mut client);
+        }
+        Ok((client.to_string(), RegistrationCeremony(server)))
     }
 
     /// Verifies `RegistrationResponseJSON` and keeps the passkey.
     ///
     /// # Errors
     ///
-    /// Whatever is wrong with the response; nothing is kept then.
+    /// Whatever is wrong with the response, and what the policy does not allow; nothing is kept
+    /// then. The phone has the passkey all the same.
     pub fn finish_registration(
         &mut self,
         ceremony: RegistrationCeremony,
@@ -166,24 +183,17 @@ impl RelyingParty {
         };
         let verified = ceremony.0.verify(&self.rp_id, &response, &options);
         let credential = verified.map_err(RelyingPartyError::Registration)?;
-        let Ok(static_state) = credential.static_state().encode();
-        let passkey = Passkey {
-            id: credential.id().into(),
-            transports: credential.transports(),
-            static_state,
-            dynamic_state: credential.dynamic_state(),
-        };
-        if self.find(passkey.id.as_ref()).is_ok() {
+        self.policy.check(&credential.metadata())?;
+        if self.knows(credential.id().as_ref()) {
             return Err(RelyingPartyError::Duplicate);
         }
-        self.passkeys.push(passkey);
-        let user_verified = credential.dynamic_state().user_verified;
-        Ok(self.verified(credential.id().as_ref(), user_verified))
+        self.passkeys.push(Passkey::new(&credential));
+        self.verified(credential.id().as_ref())
     }
 
     /// Begins a sign-in with user verification.
     ///
-    /// Gives `PublicKeyCredentialRequestOptionsJSON` for the client, inside of `publicKey`.
+    /// Gives `PublicKeyCredentialRequestOptionsJSON` for the client.
     ///
     /// # Errors
     ///
@@ -255,7 +265,7 @@ impl RelyingParty {
         for passkey in self.passkeys.iter_mut().filter(|passkey| passkey.id == id) {
             passkey.dynamic_state = new_state;
         }
-        Ok(self.verified(id.as_ref(), new_state.user_verified))
+        self.verified(id.as_ref())
     }
 
     fn find(&self, id: &[u8]) -> Result<&Passkey, RelyingPartyError> {
@@ -263,28 +273,14 @@ impl RelyingParty {
         passkeys.find(|passkey| passkey.id.as_ref() == id).ok_or(RelyingPartyError::UnknownPasskey)
     }
 
-    fn verified(&self, credential_id: &[u8], user_verified: bool) -> Verified {
-        Verified {
+    fn verified(&self, credential_id: &[u8]) -> Result<Verified, RelyingPartyError> {
+        let passkey = self.find(credential_id)?;
+        Ok(Verified {
             credential_id: credential_id.to_vec(),
-            user_verified,
+            aaguid: passkey.aaguid,
+            user_verified: passkey.dynamic_state.user_verified,
             passkeys: self.passkeys.len(),
-        }
-    }
-}
-
-impl Passkey {
-    fn descriptor(&self) -> PublicKeyCredentialDescriptor<Vec<u8>> {
-        let id = CredentialId::<&[u8]>::from(&self.id);
-        PublicKeyCredentialDescriptor { id: id.into(), transports: self.transports }
-    }
-
-    /// The row as the library wants it; the key is checked once more on the way.
-    fn load<'a>(&'a self, user_id: &'a UserHandle64) -> Result<Loaded<'a>, RelyingPartyError> {
-        let static_state = StaticState::<PublicKey>::decode(&self.static_state)
-            .map_err(RelyingPartyError::Stored)?;
-        let id = CredentialId::<&[u8]>::from(&self.id);
-        AuthenticatedCredential::new(id, user_id, static_state, self.dynamic_state)
-            .map_err(RelyingPartyError::Inconsistent)
+        })
     }
 }
 

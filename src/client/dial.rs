@@ -15,12 +15,16 @@ use crate::hybrid::tunnel::{ServiceUrl, TunnelServiceId};
 
 /// The one data channel of a transaction.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "it is kept in a box, one to a transaction")]
 pub(super) enum Channel {
     Tunnel(Box<WebSocketChannel>),
     L2cap(L2capChannel<Link>),
 }
 
 impl DataChannel for Channel {
+    /// One of the two cannot.
+    const TELLS_GOODBYE: bool = false;
+
     async fn send(&mut self, message: &[u8]) -> Result<(), channel::Error> {
         match self {
             Self::Tunnel(channel) => channel.send(message).await,

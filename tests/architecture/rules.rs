@@ -80,6 +80,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("tracing_subscriber", &["cli/"]),
     ("url", &["client/", "cli/"]),
     ("webauthn_rp", &["cli/"]),
+    ("x11rb", &["cli/screen"]),
     ("zbus", &["ble/bluez", "testbed/"]),
 ];
 

@@ -16,6 +16,7 @@
 mod cases {
     mod backends;
     mod doctor;
+    mod others;
     mod program;
     mod storm;
 }

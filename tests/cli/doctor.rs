@@ -158,6 +158,14 @@ fn a_relay_of_ones_own_is_enough() {
     assert_eq!(tunnel[0], ("ok".to_owned(), format!("{url} opens tunnels")));
     assert!(tunnel[1..].iter().all(|(severity, _)| severity == "note"), "{tunnel:?}");
     assert_eq!((tunnel.len(), proxy.asked().len()), (3, 2));
+    let around = of(&findings, "proxy")[0]["evidence"].as_str().unwrap();
+    assert_eq!(around, format!("--proxy says so; without it: {url}"));
+    // A relay without TLS needs no certificates.
+    let more = ["--relay", &url, "--proxy", &proxy.url, "--ca", "/nonexistent/ca.pem"];
+    let (ended, findings) = doctor(&more);
+    assert!(ended.status.success(), "{ended:#?}");
+    assert_eq!(said(&findings, "certificates")[0].0, "note");
+    assert_eq!(said(&findings, "tunnel")[0].0, "ok");
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use cabled::ble::air::AirRadio;
 use cabled::ble::{Advertiser as _, Conditions, Outgoing};
 use cabled::hybrid::advert::{self, AdvertPlaintext, AdvertSuffix, ConnectionNonce, Psm};
-use cabled::hybrid::qr::QrContents;
+use cabled::hybrid::client::QrOffer;
+use cabled::hybrid::qr::{ChannelKind, Hint, QrContents};
 use cabled::hybrid::tunnel::{RoutingId, TunnelServiceId};
 use serde_json::Value;
 
@@ -63,6 +64,24 @@ fn machines_are_told_over_what_the_devices_are_connected() {
         assert_eq!(via(&laptop.err), serde_json::json!([expected]), "{laptop:#?}");
         assert_eq!(via(&phone.out), serde_json::json!([expected]), "{phone:#?}");
     }
+}
+
+#[test]
+fn a_code_that_offers_no_tunnel_is_answered_over_bluetooth_alone() {
+    let place = without_internet();
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let offer = QrOffer::new(&mut rng(3), Hint::MakeCredential, now, false, true);
+    let only = |channels| QrContents { channels: Some(channels), ..offer.contents.clone() };
+    let mut phone = place.phone(&only(vec![ChannelKind::L2cap]).encode(), &[]);
+    phone.begins("Showing");
+    assert_eq!(links(&place.folder.path().join("air")), 1);
+    phone.signal("INT");
+    let ended = phone.end();
+    ended.failed(130);
+    assert!(!ended.err.iter().any(|line| line.contains("unnel")), "{ended:#?}");
+
+    let (error, hint) = place.phone(&only(vec![]).encode(), &[]).end().failed(2);
+    assert!(error.contains("no way to answer") && hint.contains("tunnel"), "{error} {hint}");
 }
 
 /// The test is the phone: its advert names a port at which nobody listens, and no tunnel.

@@ -1,4 +1,4 @@
-//! From D-Bus errors to those of this layer. Depends on zbus.
+//! From zbus's errors to those of this layer. Depends on zbus.
 
 use crate::ble::Error;
 

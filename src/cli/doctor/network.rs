@@ -15,7 +15,7 @@ use crate::channel::websocket::{Connector, Reply};
 use crate::cli::args::Network;
 use crate::cli::failure::{Failure, causes};
 use crate::cli::{proxies, system};
-use crate::hybrid::tunnel::TunnelId;
+use crate::hybrid::tunnel::{ServiceUrl, TunnelId};
 
 /// For each service: address, connection, TLS and upgrade together.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -23,14 +23,15 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// Looks at all of it; takes at most 12 seconds.
 pub(super) async fn examine(options: &Network, offline: bool) -> Vec<Finding> {
     let choice = options.proxies();
+    let targets = Target::all(options.relay());
     let proxies = choice.as_ref().ok().map(|choice| choice.proxies.clone());
-    let (proxy, certificates) = (proxy(choice), certificates(options));
-    let usable = proxies.filter(|_| certificates.severity == Severity::Ok);
+    let (proxy, certificates) = (proxy(choice, &targets), certificates(options));
+    let usable = proxies.filter(|_| certificates.severity != Severity::Problem);
     let mut findings = vec![proxy, certificates];
     match usable {
         _ if offline => findings.push(not_asked("--offline was given")),
         None => findings.push(not_asked("the way to them has to be mended first")),
-        Some(proxies) => findings.extend(services(options, proxies).await),
+        Some(proxies) => findings.extend(services(options, proxies, &targets).await),
     }
     findings
 }
@@ -39,25 +40,28 @@ fn not_asked(why: &str) -> Finding {
     Finding::note(Area::Tunnel, "the tunnel services were not asked").seen(why)
 }
 
-fn proxy(choice: Result<proxies::Choice, Failure>) -> Finding {
-    let choice = match choice {
+fn proxy(choice: Result<proxies::Choice, Failure>, targets: &[Target]) -> Finding {
+    let proxies::Choice { proxies, source } = match choice {
         Ok(choice) => choice,
         Err(failure) => {
             return Finding::new(Severity::Problem, Area::Proxy, failure.error, failure.hint);
         }
     };
-    let by = choice.source.map_or_else(
+    let by = source.map_or_else(
         || "no --proxy, and neither https_proxy, HTTPS_PROXY, all_proxy nor ALL_PROXY".to_owned(),
         |source| format!("{source} says so"),
     );
-    match choice.proxies.proxy() {
-        None => Finding::ok(Area::Proxy, "tunnel services are reached without a proxy").seen(by),
-        Some(proxy) => {
-            let user = if proxy.has_credentials() { ", with a user and a password" } else { "" };
-            let cause = format!("tunnel services are reached through the proxy {proxy}{user}");
-            Finding::ok(Area::Proxy, cause).seen(by)
-        }
-    }
+    let Some(proxy) = proxies.proxy() else {
+        return Finding::ok(Area::Proxy, "tunnel services are reached without a proxy").seen(by);
+    };
+    let user = if proxy.has_credentials() { ", with a user and a password" } else { "" };
+    let cause = format!("tunnel services are reached through the proxy {proxy}{user}");
+    let around = targets.iter().filter(|target| proxies.of(&target.service).is_none());
+    let around: Vec<_> = around.map(|target| target.service.to_string()).collect();
+    Finding::ok(Area::Proxy, cause).seen(match around.is_empty() {
+        true => by,
+        false => format!("{by}; without it: {}", around.join(", ")),
+    })
 }
 
 fn certificates(options: &Network) -> Finding {
@@ -76,12 +80,13 @@ fn certificates(options: &Network) -> Finding {
         _ => "name a file with certificates in PEM form with --ca",
     };
     let cause = "the trusted certificates cannot be loaded";
-    Finding::new(Severity::Problem, Area::Certificates, cause, fix).seen(causes(&error))
+    let needed = options.relay().is_none_or(ServiceUrl::is_secure);
+    let severity = if needed { Severity::Problem } else { Severity::Note };
+    Finding::new(severity, Area::Certificates, cause, fix).seen(causes(&error))
 }
 
-async fn services(options: &Network, proxies: Proxies) -> Vec<Finding> {
+async fn services(options: &Network, proxies: Proxies, targets: &[Target]) -> Vec<Finding> {
     let connector = options.connector(proxies).with_deadline(DEADLINE);
-    let targets = Target::all(options.relay());
     let heard = join_all(targets.iter().map(|target| ask(&connector, target))).await;
     let found = targets
         .iter()

@@ -144,6 +144,14 @@ fn of_several_codes_the_fido_one_is_taken() {
 }
 
 #[test]
+fn two_codes_for_passkeys_are_refused_unless_they_are_the_same() {
+    let (one, other) = (code(&fido(168), 5), code(&fido(174), 5));
+    let several = read_png(&on_a_page(&[&one, &other], 255)).unwrap_err();
+    assert!(matches!(several, ImageError::Several), "{several:?}");
+    assert_eq!(read_png(&on_a_page(&[&one, &one], 255)).unwrap(), fido(168));
+}
+
+#[test]
 fn each_failure_has_its_own_error() {
     let other = read_png(&code("https://example.com/", 5)).unwrap_err();
     assert!(matches!(other, ImageError::NotFido), "{other:?}");

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::unlock::{self, Vault};
 use super::view::{self, NotFound, full_id};
 use super::{date, interrupted_terminal};
-use crate::authenticator::{AccountView, Passkey, Store};
+use crate::authenticator::{AccountView, Passkey, State, Store};
 use crate::cli::failure::{Failure, Status};
 use crate::cli::system;
 use crate::cli::terminal::Terminal;
@@ -61,6 +61,9 @@ struct Delete {
 
 #[derive(Args, Clone, Debug)]
 struct Prune {
+    /// Also those that a laptop took but that never signed in: a site that refused them did not say so
+    #[arg(long)]
+    unused: bool,
     /// Do not ask
     #[arg(long, short)]
     yes: bool,
@@ -84,7 +87,7 @@ impl Passkeys {
             Sub::Show(which) => desk.show(&which.id),
             Sub::Rename(rename) => desk.rename(&rename.which.id, &rename.name),
             Sub::Delete(delete) => desk.delete(&delete.which.id, delete.yes).await,
-            Sub::Prune(prune) => desk.prune(prune.yes).await,
+            Sub::Prune(prune) => desk.prune(prune).await,
         }
     }
 
@@ -144,8 +147,7 @@ impl Desk {
         }
         let table = view::table(&passkeys, self.colour());
         self.result("passkeys", fields, &table)?;
-        let orphans =
-            passkeys.iter().any(|passkey| passkey.state() == crate::authenticator::State::Created);
+        let orphans = passkeys.iter().any(|passkey| passkey.state() == State::Created);
         if orphans && !self.ui.is_json() {
             self.ui.note(
                 "the answer that announced a passkey in the state \"created\" may never have \
@@ -195,13 +197,24 @@ impl Desk {
         self.ui_or_json("deleted", deleted(&[passkey]), &words)
     }
 
-    async fn prune(&self, yes: bool) -> Result<(), Failure> {
-        let orphans = self.store.possibly_orphaned().map_err(|error| unlock::failed(&error))?;
+    async fn prune(&self, Prune { unused, yes }: &Prune) -> Result<(), Failure> {
+        let mut orphans = self.all()?;
+        orphans.retain(|passkey| match passkey.state() {
+            State::Created => true,
+            State::Delivered => *unused,
+            State::Used => false,
+        });
         if orphans.is_empty() {
-            let words = "There is nothing to prune: a laptop has taken each passkey.";
+            let words = match unused {
+                true => "There is nothing to prune: each passkey has signed in.",
+                false => {
+                    "There is nothing to prune: a laptop has taken each passkey. If a site refused \
+                     one all the same, see: cabled phone passkeys prune --unused"
+                }
+            };
             return self.ui_or_json("deleted", deleted(&[]), words);
         }
-        if !yes {
+        if !*yes {
             let question = format!("{}\nDelete {}?", explain(&orphans), these(orphans.len()));
             if !self.confirm(&question).await? {
                 return Err(kept());
@@ -258,17 +271,17 @@ fn these(count: usize) -> String {
 fn explain(orphans: &[Passkey]) -> String {
     let line = |passkey: &Passkey| {
         let view = AccountView::from(passkey);
-        format!(
-            "  {}  {} for {}: no laptop confirmed that it got the answer",
-            date::iso(passkey.created_at),
-            passkey.rp.id,
-            view::account(&view)
-        )
+        let why = match passkey.state() {
+            State::Created => "no laptop confirmed that it got the answer",
+            State::Delivered | State::Used => "a laptop took it, but it never signed in",
+        };
+        let (made, account) = (date::iso(passkey.created_at), view::account(&view));
+        format!("  {made}  {} for {account}: {why}", passkey.rp.id)
     };
     let lines = orphans.iter().map(line).collect::<Vec<_>>().join("\n");
     format!(
         "Saved here, but maybe unknown to the site:\n{lines}\n\nIf the site lists such a passkey \
-         after all, only the confirmation was lost: keep it.\n"
+         after all, keep it.\n"
     )
 }
 

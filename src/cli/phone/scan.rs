@@ -1,5 +1,7 @@
 //! `cabled phone scan`: from the text of a code to an answer that the laptop took.
 
+mod look;
+
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -29,11 +31,14 @@ const OLD: u64 = 5 * 60;
 #[derive(Args, Clone, Debug)]
 pub(super) struct Scan {
     /// The code's text, which begins with FIDO:/, or - to read it from standard input
-    #[arg(value_name = "TEXT", required_unless_present = "image")]
+    #[arg(value_name = "TEXT", required_unless_present_any = ["image", "screen"])]
     text: Option<String>,
     /// Find the code in a picture or a screenshot
     #[arg(long, value_name = "FILE", conflicts_with = "text")]
     image: Option<PathBuf>,
+    /// Find the code on this machine's screen (X11), and wait for half a minute until it is there
+    #[arg(long, conflicts_with_all = ["text", "image"])]
+    screen: bool,
     /// Agree to everything without asking; for tests and machines that nobody sits at
     #[arg(long)]
     auto_approve: bool,
@@ -87,7 +92,7 @@ impl Scan {
 
     /// Everything that can fail for reasons of this side, the PIN last.
     async fn prepare(&self, reporter: Reporter, vault: &Vault) -> Result<Ready, Failure> {
-        let contents = self.contents().await?;
+        let contents = self.contents(reporter).await?;
         let now = system::unix_time();
         if !self.any_age {
             young_enough(&contents, now)?;
@@ -109,8 +114,9 @@ impl Scan {
         Ok(Ready { phone, contents, record })
     }
 
-    async fn contents(&self) -> Result<QrContents, Failure> {
+    async fn contents(&self, reporter: Reporter) -> Result<QrContents, Failure> {
         let text = match (&self.image, self.text.as_deref()) {
+            _ if self.screen => look::for_code(reporter).await?,
             (Some(file), _) => {
                 let file = file.clone();
                 let read = blocking(move || image::read_file(&file)).await?;

@@ -1,5 +1,6 @@
-//! Why the demo's web site refuses. Depends on nothing else of this crate.
+//! Why the demo's web site refuses. Depends on the policy's names.
 
+use super::Aaguid;
 use webauthn_rp::CredentialErr;
 use webauthn_rp::request::auth::error::{RequestOptionsErr, SecondFactorErr};
 use webauthn_rp::request::error::AsciiDomainErr;
@@ -42,6 +43,15 @@ pub enum RelyingPartyError {
     /// The passkey is registered already.
     #[error("the passkey is registered already")]
     Duplicate,
+    /// Not the form of an AAGUID.
+    #[error("an AAGUID has 32 hexadecimal digits")]
+    NoAaguid,
+    /// The policy does not list the passkey's make.
+    #[error("passkeys of the make {0} are not permitted here")]
+    Make(Aaguid),
+    /// The policy wants the maker's word, and there is none.
+    #[error("no maker vouches for the passkey, and this site requires that")]
+    NotAttested,
     /// The passkey is none of this account.
     #[error("the passkey is not registered")]
     UnknownPasskey,

@@ -1,10 +1,12 @@
 //! The D-Bus side: calls in, answers out.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 use zbus::message::{Message, Type};
 use zbus::zvariant::{DynamicType, OwnedObjectPath, OwnedValue, Type as Typed, Value};
 use zbus::{Connection, MessageStream};
@@ -19,6 +21,8 @@ use crate::ble::Advertiser as _;
 
 const ADVERT: &str = "org.bluez.LEAdvertisement1";
 const AGENTS: &str = "org.bluez.AgentManager1";
+/// How long a client may take to describe its advert, when asked first and second.
+const ASK_AGAIN: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(10)];
 
 /// Why a call fails: the name of a D-Bus error.
 struct Failure(String);
@@ -215,12 +219,7 @@ impl Call {
         let (client, path) = (self.client(), object.to_string());
         let key = (client.clone(), path);
         self.on_adapter(|adapter| adapter.may_send(&key).map_err(Failure::bluez)).await?;
-        let read = self
-            .host
-            .connection
-            .call_method(Some(client.as_str()), &object, Some(PROPERTIES), "GetAll", &ADVERT)
-            .await
-            .map_err(|_| Failure::bluez("Failed"))?;
+        let read = self.ask(&client, &object).await?;
         let all = read.body().deserialize().map_err(|_| Failure::bluez("InvalidArguments"))?;
         let request = AdvertRequest::read(&all).map_err(Failure::bluez)?;
         let refused = |inner: &Inner| inner.refuses.as_ref().and_then(|refuses| refuses(&request));
@@ -240,6 +239,20 @@ impl Call {
         }
         self.host.state.update(|inner| inner.accepted += 1);
         self.reply(&()).await
+    }
+
+    /// Reads the advert from its client. bluer leaves about one question in 300 lying until the next
+    /// message comes, so a second one follows the first.
+    async fn ask(&self, client: &str, object: &OwnedObjectPath) -> Result<Message, Failure> {
+        for patience in ASK_AGAIN {
+            let connection = &self.host.connection;
+            let asked =
+                connection.call_method(Some(client), object, Some(PROPERTIES), "GetAll", &ADVERT);
+            if let Ok(answer) = timeout(patience, asked).await {
+                return answer.map_err(|_| Failure::bluez("Failed"));
+            }
+        }
+        Err(Failure::bluez("Failed"))
     }
 
     async fn is_there(&self, client: &str) -> Result<bool, Failure> {

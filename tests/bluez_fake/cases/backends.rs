@@ -34,15 +34,6 @@ async fn real_backends_meet_the_simulated_radio() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn programs_on_btleplug_hear_too() {
-    let world = World::with(memory(Duration::from_millis(20)), &["hci0"]).await;
-    world.fake.set_powered("hci0", false).await.unwrap();
-    let _phone = world.radio.advertise(Outgoing::new(&[7; 20])).await.unwrap();
-    world.passes("child_hears_through_btleplug").await;
-    world.until(|now| now.discovering == 0).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn guards_stop_the_radio() {
     let world = World::new().await;
     let mut child = Led::start(&world, "child_holds_and_lets_go");

@@ -26,8 +26,8 @@ fn stopwatch(begun: Instant, event: impl Future<Output = ()> + Send + 'static) -
 
 type Watch = tokio::task::JoinHandle<Duration>;
 
-fn median(mut all: Vec<Duration>) -> Duration {
-    all.sort();
+fn median<T: Copy + PartialOrd>(mut all: Vec<T>) -> T {
+    all.sort_by(|one, other| one.partial_cmp(other).unwrap());
     all[all.len() / 2]
 }
 
@@ -59,13 +59,13 @@ async fn from_the_advert_to_the_tunnel() {
         let (bluez, connected) = (bystander.await.unwrap(), tunnel.await.unwrap());
         theirs.push(bluez);
         ours.push(connected);
-        between.push(connected.saturating_sub(bluez));
+        between.push((connected.as_secs_f64() - bluez.as_secs_f64()) * 1000.0);
         handle.cancel().await;
         advert.stop().await.unwrap();
     }
     println!(
         "measured: from the request to advertise, median of {rounds}: BlueZ's signal {:?}, tunnel \
-         connected {:?}, between the two {:?}",
+         connected {:?}, {:.1} ms after the signal",
         median(theirs),
         median(ours),
         median(between)

@@ -184,11 +184,18 @@ impl Desk {
     }
 
     /// Waits until something is on the screen, windows of the browser's own included.
+    /// Waits until the screen is as wanted and stands still: windows come up in steps.
     pub(crate) async fn until_screen(&self, wanted: impl Fn(&RgbImage) -> bool) {
         let screen = Screen::open(Some(&self.display)).unwrap();
         let looking = async {
-            while !wanted(&screen.capture().unwrap()) {
-                tokio::task::yield_now().await;
+            let mut before = screen.capture().unwrap();
+            loop {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                let now = screen.capture().unwrap();
+                if now == before && wanted(&now) {
+                    return;
+                }
+                before = now;
             }
         };
         soon("what was to be on the screen", looking).await;

@@ -67,8 +67,17 @@ impl Page {
 
     /// Goes to an address and waits until the document is there.
     pub(crate) async fn go_to(&mut self, address: &str) {
+        self.load("Page.navigate", json!({ "url": address })).await;
+    }
+
+    /// Loads the document anew.
+    pub(crate) async fn reload(&mut self) {
+        self.load("Page.reload", json!({})).await;
+    }
+
+    async fn load(&mut self, method: &str, params: Value) {
         self.loaded = false;
-        self.call("Page.navigate", json!({ "url": address })).await;
+        self.call(method, params).await;
         while !self.loaded {
             soon("the document", self.hear()).await;
         }

@@ -41,8 +41,7 @@ async fn fifty_ceremonies_in_one_browser() {
     let _turn = my_turn().await;
     let mut desk = Desk::new("fifty").await;
     desk.page.before_each_document(STOPWATCH).await;
-    desk.page.call("Page.reload", serde_json::json!({})).await;
-    desk.page.until("window.answeredAt === undefined && document.readyState === 'complete'").await;
+    desk.page.reload().await;
     let mut phone = InProcess::new(&desk);
     let (mut creates, mut gets) = (Vec::new(), Vec::new());
     for number in 0..ACCOUNTS {

@@ -100,9 +100,10 @@ impl<L: Linker, P: Linker> Pair<'_, L, P> {
         listener: &mut P::Listener,
     ) -> Result<(Link, Link), Violation> {
         let psm = listener.psm();
-        let both = async { tokio::join!(self.laptop.connect(self.there, psm), listener.accept()) };
-        let (near, far) = self.in_time(rule, both).await?;
-        Ok((near.map_err(failed(rule))?, far.map_err(failed(rule))?))
+        // Either failure ends it: nobody comes where the other has given up.
+        let both =
+            async { tokio::try_join!(self.laptop.connect(self.there, psm), listener.accept()) };
+        self.in_time(rule, both).await?.map_err(failed(rule))
     }
 
     async fn in_time<T>(

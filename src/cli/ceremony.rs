@@ -196,6 +196,9 @@ fn show(audience: &mut impl Audience, step: &Progress, code: &Code) -> Result<()
             let words = "Bluetooth alone does not do; trying over the internet...";
             audience.step("falling-back", words);
         }
+        Progress::TryingAgain => {
+            audience.step("trying-again", "That did not do; trying Bluetooth once more...");
+        }
         Progress::Connected { via } => audience.connected(*via),
         Progress::WaitingForUser => {
             audience.step("waiting-for-user", "Follow the steps on your phone.");

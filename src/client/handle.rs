@@ -24,6 +24,8 @@ pub enum Progress {
     AdvertSeen,
     /// Bluetooth alone did not do, so the tunnel is being opened.
     FallingBack,
+    /// Nothing else did either, so Bluetooth alone gets a second try.
+    TryingAgain,
     /// The phone proved that it read the QR.
     Connected {
         /// Over which kind of data channel.

@@ -28,7 +28,7 @@ pub(super) struct Driver {
     channel: Slot<Channel>,
     /// Which kind was dialled last.
     via: ChannelKind,
-    /// The tunnel service of the last dialling.
+    /// The tunnel service that was dialled last.
     service: Option<ServiceUrl>,
     /// Why it failed, for the error that the state machine then makes of it.
     failure: Option<Box<channel::Error>>,
@@ -156,7 +156,9 @@ impl Driver {
         let now = Instant::now().into_std();
         match dialled {
             Ok(channel) => {
-                self.bluetooth = self.bluetooth.take().map(|_| Unreachable::NoHandshake);
+                if self.via == ChannelKind::L2cap {
+                    self.bluetooth = Some(Unreachable::NoHandshake);
+                }
                 self.channel.fill(channel);
                 return self.transaction.handle(Input::ChannelOpen, now);
             }
@@ -218,17 +220,23 @@ impl Driver {
     fn open(&mut self, target: Target) -> Result<(), Error> {
         let Dialling { via, service, channel } = dial(&self.radio, &self.config, target)?;
         match via {
-            ChannelKind::L2cap => self.bluetooth = Some(Unreachable::TimedOut),
+            ChannelKind::L2cap if self.bluetooth.is_some() => self.report(Progress::TryingAgain),
             ChannelKind::Tunnel if self.bluetooth.is_some() => self.report(Progress::FallingBack),
-            ChannelKind::Tunnel => {}
+            ChannelKind::L2cap | ChannelKind::Tunnel => {}
         }
-        (self.via, self.service, self.opening) = (via, service, Some(channel));
+        if via == ChannelKind::L2cap {
+            self.bluetooth = Some(Unreachable::TimedOut);
+        }
+        (self.via, self.opening) = (via, Some(channel));
+        self.service = service.or_else(|| self.service.take());
         self.broken = None;
         Ok(())
     }
 
     async fn close(&mut self) {
-        self.opening = None;
+        if self.opening.take().is_some() && self.via == ChannelKind::Tunnel {
+            self.failure = Some(Box::new(channel::Error::TimedOut));
+        }
         self.channel.close().await;
     }
 
@@ -236,7 +244,7 @@ impl Driver {
         match event {
             Event::AdvertSeen => self.report(Progress::AdvertSeen),
             Event::Connected => {
-                self.bluetooth = None;
+                (self.bluetooth, self.failure) = (None, None);
                 self.report(Progress::Connected { via: self.via });
             }
             Event::Ready(said) => {
@@ -261,11 +269,7 @@ impl Driver {
     /// Puts the driver's knowledge into the protocol's error.
     fn explain(&mut self, error: hybrid::Error) -> Error {
         use hybrid::Error as E;
-        let no_tunnel = match error {
-            E::ChannelFailed => self.failure.take(),
-            E::TimedOut(Waiting::Channel) => Some(Box::new(channel::Error::TimedOut)),
-            _ => None,
-        };
+        let no_tunnel = self.failure.take().filter(|_| error != E::Cancelled);
         match (error, self.service.take(), no_tunnel, self.broken.take(), self.bluetooth.take()) {
             (_, Some(service), Some(source), _, Some(bluetooth)) => {
                 Error::Neither { bluetooth, service: Box::new(service), source }

@@ -23,6 +23,7 @@ use super::frame::MessageType;
 use super::linking::ClientPayload;
 use super::noise::{AwaitResponse, Established};
 use super::post_handshake::Feature;
+use super::qr::ChannelKind;
 use super::tunnel::TunnelServiceId;
 
 mod interface;
@@ -90,8 +91,10 @@ struct ExpectHandshakeResponse {
 struct Attempt {
     advert: Advert,
     service: TunnelServiceId,
-    /// Tried when this one fails.
-    fallback: Option<Target>,
+    /// Which kind of channel is tried.
+    via: ChannelKind,
+    /// What is tried when this one fails, in this order.
+    others: VecDeque<Target>,
 }
 
 #[derive(Debug)]

@@ -256,6 +256,43 @@ async fn strangers_at_the_phones_door_keep_nobody_out() {
 }
 
 #[tokio::test]
+async fn a_first_connection_that_comes_to_nothing_is_followed_by_a_second() {
+    let mut world = offline(&[]).await;
+    world.air = Some(world.folder.path().join("elsewhere"));
+    let near_laptop = world.radio();
+    let (mut handle, mut progress) = world.begin(Hint::MakeCredential);
+    world.air = None;
+    let near_phone = world.radio();
+    let mut scan = near_phone.scan().await.unwrap();
+    let phone = world.scan(handle.qr_text().unwrap());
+    let advert = soon("an advert", scan.next()).await.unwrap();
+    drop(scan);
+    let psm = Psm((*advert.service_data.last().unwrap()).into());
+    let mut passage = near_laptop.listen().await.unwrap();
+    let mut data = advert.service_data.clone();
+    *data.last_mut().unwrap() = passage.psm().0.try_into().unwrap();
+    let copy = Outgoing { connectable: true, ..Outgoing::new(&data) };
+    let _copy = near_laptop.advertise(copy).await.unwrap();
+    drop(soon("the laptop", passage.accept()).await.unwrap());
+    let mut near = soon("the laptop again", passage.accept()).await.unwrap();
+    let mut far = near_phone.connect(advert.address, psm).await.unwrap();
+    let carried = tokio::spawn(async move {
+        let _either_way = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+    });
+    soon("the meeting", handle.ready()).await.unwrap();
+    let mut seen = Vec::new();
+    while !matches!(seen.last(), Some(Progress::Connected { .. })) {
+        seen.push(soon("progress", progress.next()).await.unwrap());
+    }
+    let via = ChannelKind::L2cap;
+    let end = [Progress::FallingBack, Progress::TryingAgain, Progress::Connected { via }];
+    assert!(seen.ends_with(&end), "{seen:?}");
+    handle.finish().await.unwrap();
+    phone.ends().await.unwrap();
+    soon("the passage's end", carried).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_laptop_that_walks_away_withdraws_the_question() {
     for says_so in [true, false] {
         let world = offline(&[Answer::Think]).await;

@@ -165,6 +165,9 @@ fn l2cap_falls_back_to_the_tunnel() {
     assert!(matches!(world.opened[..], [Target::Tunnel { .. }]), "{world:?}");
     world.opened.clear();
     world.laptop_deadline();
+    assert!(matches!(world.opened[..], [Target::L2cap { .. }]), "{world:?}");
+    world.opened.clear();
+    world.laptop_deadline();
     assert_eq!(world.laptop_error, Some(Error::TimedOut(Waiting::Channel)));
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cabled::hybrid::advert::Psm;
 use cabled::hybrid::authenticator;
-use cabled::hybrid::client::{Event, Input, Target};
+use cabled::hybrid::client::{self, Event, Input, Target};
 use cabled::hybrid::qr::ChannelKind;
 use cabled::hybrid::{Error, Waiting};
 
@@ -128,8 +128,43 @@ fn whatever_goes_wrong_before_the_handshake_falls_back() {
     goes_on_over_the_tunnel(world);
 }
 
+/// Both sides at the point where the laptop has given the first L2CAP channel and the tunnel up.
+fn without_a_tunnel() -> World {
+    let mut world = shaking_over_l2cap();
+    world.laptop_deadline();
+    assert!(matches!(world.opened[..], [Target::Tunnel { .. }]));
+    world.opened.clear();
+    world.to_phone.clear();
+    world
+}
+
 #[test]
-fn the_second_channel_is_the_last() {
+fn bluetooth_gets_a_second_try_where_there_is_no_tunnel() {
+    for fail in
+        [|world| world.laptop(Input::ChannelFailed), World::laptop_deadline] as [fn(&mut World); 2]
+    {
+        let mut world = without_a_tunnel();
+        fail(&mut world);
+        assert_eq!(world.opened, [Target::L2cap { peer: SENDER, psm: PSM }]);
+        world.open_channels();
+        world.carry_honestly();
+        world.exchange(b"\x01request", b"\x00answer");
+        assert_eq!((world.via, world.laptop_error, world.phone_error), (L2CAP, None, None));
+    }
+    // The tunnel has the time that it always had; the last try too.
+    let mut world = without_a_tunnel();
+    let (begun, times) = (world.now, client::Deadlines::default());
+    world.laptop_deadline();
+    assert_eq!(world.now - begun, times.channel);
+    world.opened.clear();
+    world.laptop_deadline();
+    assert_eq!(world.now - begun, 2 * times.channel);
+    assert_eq!(world.laptop_error, Some(Error::TimedOut(Waiting::Channel)));
+    assert!(world.opened.is_empty() && world.laptop.is_closed());
+}
+
+#[test]
+fn a_tunnel_that_opened_is_the_last_channel() {
     for fail in [
         (|world| world.laptop(Input::Message(&[4; 81]))) as fn(&mut World),
         |world| world.laptop(Input::ChannelClosed),
@@ -138,6 +173,7 @@ fn the_second_channel_is_the_last() {
         let mut world = shaking_over_l2cap();
         world.laptop(Input::ChannelClosed);
         world.open_channels();
+        assert_eq!(world.via, TUNNEL);
         fail(&mut world);
         assert!(
             world.laptop_error.is_some() && world.laptop.is_closed() && world.opened.is_empty()
@@ -190,7 +226,11 @@ fn a_laptop_may_want_nothing_but_l2cap() {
     world.laptop(Input::Timeout);
     world.phone(authenticator::Input::Timeout);
     world.hear();
-    world.laptop(Input::ChannelFailed);
+    for _ in 0..2 {
+        assert!(matches!(world.opened[..], [Target::L2cap { .. }]) && world.laptop_error.is_none());
+        world.opened.clear();
+        world.laptop(Input::ChannelFailed);
+    }
     assert_eq!(world.laptop_error, Some(Error::ChannelFailed));
 
     let mut world = l2cap_only(None);

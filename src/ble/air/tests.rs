@@ -1,4 +1,5 @@
 use std::fs;
+use std::num::NonZeroU32;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
 use std::time::Duration;
 
@@ -221,7 +222,7 @@ async fn connections_conform_and_leave_nothing() {
     let dir = TempDir::new().unwrap();
     let (laptop, phone) =
         (radio(dir.path(), Conditions::default()), radio(dir.path(), Conditions::default()));
-    links(&laptop, &phone, ANYWHERE, PATIENCE).await.unwrap();
+    links(&laptop, &phone, ANYWHERE, PATIENCE, NonZeroU32::MIN).await.unwrap();
     assert!(names(dir.path()).is_empty());
 }
 

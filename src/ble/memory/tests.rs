@@ -1,3 +1,4 @@
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
@@ -58,7 +59,7 @@ const ANYWHERE: Address = Address { bytes: [1; 6], kind: AddressType::Random };
 #[tokio::test(start_paused = true)]
 async fn connections_conform() {
     let radio = radio(Conditions::default());
-    links(&radio, &radio, ANYWHERE, HOUR).await.unwrap();
+    links(&radio, &radio, ANYWHERE, HOUR, NonZeroU32::MIN).await.unwrap();
     assert!(radio.air.ports.is_empty());
 }
 
@@ -80,7 +81,8 @@ impl Linker for Astray {
 #[tokio::test(start_paused = true)]
 async fn the_suite_finds_connections_that_lead_nowhere() {
     let radio = radio(Conditions::default());
-    let found = links(&Astray(radio.clone()), &radio, ANYWHERE, HOUR).await.unwrap_err();
+    let found =
+        links(&Astray(radio.clone()), &radio, ANYWHERE, HOUR, NonZeroU32::MIN).await.unwrap_err();
     assert!(matches!(found, Violation::Late { .. }), "{found}");
 }
 

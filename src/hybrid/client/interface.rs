@@ -19,8 +19,8 @@ pub struct Deadlines {
     pub advert: Duration,
     /// Opening one data channel.
     pub channel: Duration,
-    /// Each of opening an L2CAP channel and the handshake's answer over it, as long as there is a
-    /// tunnel to fall back to.
+    /// Each of opening an L2CAP channel and the handshake's answer over it, as long as something else
+    /// comes after it: the tunnel, or a second try.
     pub l2cap: Duration,
     /// Each of the handshake's answer and the phone's first message.
     pub handshake: Duration,
@@ -161,6 +161,17 @@ pub enum Target {
         /// Its port.
         psm: Psm,
     },
+}
+
+impl Target {
+    /// The kind of channel that leads there.
+    #[must_use]
+    pub fn kind(&self) -> ChannelKind {
+        match self {
+            Self::Tunnel { .. } | Self::Contact { .. } => ChannelKind::Tunnel,
+            Self::L2cap { .. } => ChannelKind::L2cap,
+        }
+    }
 }
 
 /// What the driver has to do.

@@ -77,11 +77,11 @@ impl Step<'_> {
             return Ok(State::AwaitAdvert(scan, channel));
         }
         let mut targets = self.targets(&advert, service, sender);
-        let Some(first) = targets.next() else {
+        let Some(first) = targets.pop_front() else {
             // It names no channel that our QR offers; another reception of it may.
             return Ok(State::AwaitAdvert(scan, channel));
         };
-        let attempt = Attempt { advert, service, fallback: targets.next() };
+        let attempt = Attempt { advert, service, via: first.kind(), others: targets };
         self.advert_seen();
         Ok(self.open_channel(first, attempt))
     }
@@ -103,51 +103,54 @@ impl Step<'_> {
             Keys::Link { request } => request.device.service,
             Keys::Qr { .. } => TunnelServiceId::GOOGLE,
         };
-        Attempt { advert, service, fallback: None }
+        Attempt { advert, service, via: ChannelKind::Tunnel, others: VecDeque::new() }
     }
 
     /// The data channels that both sides offer, in the order in which they are tried.
-    fn targets(
-        &self,
-        advert: &Advert,
-        service: TunnelServiceId,
-        peer: Sender,
-    ) -> impl Iterator<Item = Target> + use<> {
-        let Keys::Qr { offer } = self.keys else { return [None, None].into_iter().flatten() };
+    ///
+    /// L2CAP comes twice: over the air one connection in some does not come about, and without
+    /// internet there is nothing else.
+    fn targets(&self, advert: &Advert, service: TunnelServiceId, peer: Sender) -> VecDeque<Target> {
+        let Keys::Qr { offer } = self.keys else { return VecDeque::new() };
         let contents = &offer.contents;
         let psm = advert.suffix.psm.filter(|_| contents.offers(ChannelKind::L2cap));
         let routing = advert.plaintext.routing_id();
         let tunnel = contents.secret.tunnel_id();
         let tunnel = Target::Tunnel { service, routing, tunnel };
         let tunnel = contents.offers(ChannelKind::Tunnel).then_some(tunnel);
-        [psm.map(|psm| Target::L2cap { peer, psm }), tunnel].into_iter().flatten()
+        let l2cap = psm.map(|psm| Target::L2cap { peer, psm });
+        [l2cap.clone(), tunnel, l2cap].into_iter().flatten().collect()
     }
 
-    fn open_channel(&mut self, target: Target, attempt: Attempt) -> State {
+    fn open_channel(&mut self, target: Target, mut attempt: Attempt) -> State {
+        attempt.via = target.kind();
         self.out.push_back(Output::OpenChannel(target));
         let deadline = self.now + self.patience(&attempt, self.times.channel);
         State::AwaitChannel(AwaitChannel { attempt, deadline })
     }
 
-    /// Only an L2CAP channel has another behind it.
+    /// L2CAP does not keep what comes after it waiting.
     fn patience(&self, attempt: &Attempt, usual: Duration) -> Duration {
-        if attempt.fallback.is_some() { self.times.l2cap.min(usual) } else { usual }
+        match attempt.via == ChannelKind::L2cap && !attempt.others.is_empty() {
+            true => self.times.l2cap.min(usual),
+            false => usual,
+        }
     }
 
     /// Goes on to the next channel, if there is one.
     ///
     /// What named the first one was not authenticated, so until the handshake is done nothing that
-    /// goes wrong with it may end the transaction. The second gets the same first message: nobody
-    /// but the phone can have read or answered the first.
+    /// goes wrong with it may end the transaction. The next gets the same first message: nobody
+    /// but the phone can have read or answered it.
     fn fall_back(&mut self, mut attempt: Attempt, error: Error) -> Result<State, Error> {
-        let target = attempt.fallback.take().ok_or(error)?;
+        let target = attempt.others.pop_front().ok_or(error)?;
         Ok(self.open_channel(target, attempt))
     }
 
     /// The same when there is a channel to close.
     fn close_and_fall_back(&mut self, attempt: Attempt, error: Error) -> Result<State, Error> {
-        // Without a fallback the error closes it.
-        self.out.extend(attempt.fallback.is_some().then_some(Output::CloseChannel));
+        // Where nothing comes after it the error closes it.
+        self.out.extend((!attempt.others.is_empty()).then_some(Output::CloseChannel));
         self.fall_back(attempt, error)
     }
 
@@ -168,7 +171,11 @@ impl Step<'_> {
         }
     }
 
-    fn begin_handshake(&mut self, attempt: Attempt) -> Result<State, Error> {
+    fn begin_handshake(&mut self, mut attempt: Attempt) -> Result<State, Error> {
+        // In the tunnel there is nobody but the phone: what goes wrong there is the end.
+        if attempt.via == ChannelKind::Tunnel {
+            attempt.others.clear();
+        }
         let plaintext = &attempt.advert.plaintext;
         let (side, psk, ephemeral) = match self.keys {
             Keys::Qr { offer } => {

@@ -12,7 +12,9 @@
 //! Nothing here knows who the front ends are. May depend on siblings in `authenticator` and on what
 //! these depend on.
 
+mod error;
 mod journal;
+mod plug;
 mod question;
 mod transactions;
 mod vault;
@@ -23,10 +25,12 @@ use std::time::Duration;
 
 use rand_core::CryptoRngCore;
 
+pub use self::error::Error;
 use self::journal::Journal;
 pub use self::journal::{
     Answered, Asker, Event, Events, Happened, KEPT_EVENTS, TransactionId, Whom,
 };
+pub use self::plug::{Prompter, Verdict, Verifier};
 use self::question::Broker;
 pub use self::question::{Asking, Question, QuestionId, Settled};
 pub use self::transactions::MAX_RUNNING;
@@ -67,45 +71,6 @@ pub struct Setup {
     pub standing: Option<Verification>,
     /// Time and randomness.
     pub sources: Sources,
-}
-
-/// Why the service did not do what it was asked.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// The store is locked: unlock it first.
-    #[error("the passkeys are locked")]
-    Locked,
-    /// So many laptops are being answered that one more has to wait.
-    #[error("{MAX_RUNNING} codes are being answered already")]
-    Busy,
-    /// The code was shown too long ago, by the clocks of both sides.
-    #[error("this code is too old: it was shown {} minutes ago", .seconds / 60)]
-    CodeTooOld {
-        /// Seconds since then.
-        seconds: u64,
-    },
-    /// The question was answered elsewhere, or it was withdrawn.
-    #[error("there is no such question any more")]
-    NoSuchQuestion,
-    /// The question does not have that many accounts.
-    #[error("the question has no account number {number}")]
-    NoSuchAccount {
-        /// What was chosen, counted from 0.
-        number: usize,
-    },
-    /// No transaction of that number runs.
-    #[error("there is no such transaction, or it is over")]
-    NoSuchTransaction,
-    /// The service is being shut down.
-    #[error("the service is stopping")]
-    Stopping,
-    /// A simulated radio proves no nearness, so it is not combined with the public services.
-    #[error("a simulated radio is not used with a public tunnel service")]
-    SimulatedRadio,
-    /// The store did not do it.
-    #[error(transparent)]
-    Store(#[from] store::Error),
 }
 
 /// The service; clones are the same one.
@@ -304,10 +269,10 @@ impl Service {
         self.running.stop(patience).await;
     }
 
-    fn check(&self, id: QuestionId, account: usize) -> Result<(), Error> {
+    fn check(&self, id: QuestionId, account: usize) -> Result<Question, Error> {
         let question = self.broker.question(id).ok_or(Error::NoSuchQuestion)?;
         match account < question.choices() {
-            true => Ok(()),
+            true => Ok(question),
             false => Err(Error::NoSuchAccount { number: account }),
         }
     }

@@ -244,3 +244,74 @@ async fn a_standing_approval_asks_nobody_and_is_told() {
     let nothing = ConsentRequest::NothingFound { rp_id };
     assert_eq!(service.asking_for_programs().ask(nothing).await, Decision::Declined);
 }
+
+/// Tells what it was told.
+struct Noticed(tokio::sync::mpsc::UnboundedSender<(bool, QuestionId)>);
+
+impl Prompter for Noticed {
+    async fn asked(&mut self, question: &Question) {
+        self.0.send((true, question.id)).unwrap();
+    }
+
+    async fn withdrawn(&mut self, id: QuestionId) {
+        self.0.send((false, id)).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_prompter_is_told_of_what_is_open_and_of_each_end() {
+    let world = World::new();
+    let (_first, question) = world.ask(ConsentRequest::Presence).await;
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let service = world.service.clone();
+    let prompting = tokio::spawn(async move { service.prompt(&mut Noticed(tell)).await });
+    assert_eq!(told.recv().await, Some((true, question.id)));
+    let (second, other) = world.ask(sign_in(2)).await;
+    assert_eq!(told.recv().await, Some((true, other.id)));
+    world.service.decline(question.id).unwrap();
+    assert_eq!(told.recv().await, Some((false, question.id)));
+    // Whoever asked is gone.
+    second.abort();
+    assert_eq!(told.recv().await, Some((false, other.id)));
+    prompting.abort();
+}
+
+struct Recognises(Verdict);
+
+impl Verifier for Recognises {
+    async fn verify(&self, _: &Question) -> Verdict {
+        self.0
+    }
+}
+
+struct Never;
+
+impl Verifier for Never {
+    async fn verify(&self, _: &Question) -> Verdict {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn another_verifier_approves_only_whom_it_recognises() {
+    let world = World::new();
+    let (asked, question) = world.ask(sign_in(2)).await;
+    for verdict in [Verdict::NotVerified, Verdict::Exhausted, Verdict::Unavailable] {
+        let refused = world.service.approve_by(question.id, 1, &Recognises(verdict)).await;
+        assert!(matches!(refused, Err(Error::NotVerified { verdict: v }) if v == verdict));
+    }
+    let wrong = world.service.approve_by(question.id, 2, &Recognises(Verdict::Verified)).await;
+    assert!(matches!(wrong, Err(Error::NoSuchAccount { number: 2 })));
+    world.service.approve_by(question.id, 1, &Recognises(Verdict::Verified)).await.unwrap();
+    assert!(matches!(asked.await.unwrap(), Decision::Approved { account: 1, .. }));
+}
+
+#[tokio::test]
+async fn a_verifier_is_not_waited_for_when_the_question_is_over() {
+    let world = World::new();
+    let (_asked, question) = world.ask(ConsentRequest::Presence).await;
+    let waiting = world.service.approve_by(question.id, 0, &Never);
+    let (result, declined) = tokio::join!(waiting, async { world.service.decline(question.id) });
+    declined.unwrap();
+    assert!(matches!(result, Err(Error::NoSuchQuestion)));
+}

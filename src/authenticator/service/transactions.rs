@@ -28,7 +28,7 @@ pub(super) struct Running {
     phone: PhoneConfig,
     engine: Config,
     list: Arc<Mutex<List>>,
-    /// How many run.
+    /// How many are not over yet.
     count: watch::Sender<usize>,
 }
 
@@ -37,7 +37,7 @@ struct List {
     last: u64,
     stopping: bool,
     cancels: BTreeMap<TransactionId, oneshot::Sender<()>>,
-    /// Those that were cancelled and are not over yet count too.
+    /// Those that were cancelled and are not over yet take room too.
     running: usize,
 }
 
@@ -59,13 +59,15 @@ impl Running {
         let asking = |id| Asking { broker: Arc::clone(&service.broker), asker: Asker::Laptop(id) };
         let engine = |id| Engine::new(store.clone(), asking(id), self.engine.clone());
         let (id, cancelled) = self.enter()?;
-        let entry = Entry { running: self.clone(), id };
+        let mut entry = Entry { running: self.clone(), id, has_room: true };
         let phone = Phone::new(self.radio.clone(), self.phone.clone(), engine(id));
         let phone = phone.map_err(|_| Error::SimulatedRadio)?;
         let task = Task { service: service.clone(), id, store };
         tokio::spawn(async move {
-            let _entry = entry;
-            task.run(phone, contents, cancelled).await;
+            let result = task.run(phone, contents, cancelled).await;
+            // Whoever sees the end finds room for the next.
+            entry.make_room();
+            task.note(Happened::Ended(result.err().map(Arc::new)));
         });
         Ok(id)
     }
@@ -83,15 +85,8 @@ impl Running {
         let (cancel, cancelled) = oneshot::channel();
         let id = TransactionId(list.last);
         list.cancels.insert(id, cancel);
-        self.count.send_replace(list.running);
+        self.count.send_modify(|count| *count += 1);
         Ok((id, cancelled))
-    }
-
-    fn leave(&self, id: TransactionId) {
-        let mut list = self.list();
-        list.cancels.remove(&id);
-        list.running -= 1;
-        self.count.send_replace(list.running);
     }
 
     pub(super) fn cancel(&self, id: TransactionId) -> Result<(), Error> {
@@ -119,11 +114,23 @@ impl Running {
 struct Entry {
     running: Running,
     id: TransactionId,
+    has_room: bool,
+}
+
+impl Entry {
+    fn make_room(&mut self) {
+        if std::mem::take(&mut self.has_room) {
+            let mut list = self.running.list();
+            list.cancels.remove(&self.id);
+            list.running -= 1;
+        }
+    }
 }
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        self.running.leave(self.id);
+        self.make_room();
+        self.running.count.send_modify(|count| *count -= 1);
     }
 }
 
@@ -135,11 +142,11 @@ struct Task {
 
 impl Task {
     async fn run(
-        self,
+        &self,
         mut phone: Phone<Store, Asking>,
         contents: QrContents,
         cancelled: oneshot::Receiver<()>,
-    ) {
+    ) -> Result<(), authenticator::Error> {
         self.note(Happened::Scanned);
         let sources = &self.service.sources;
         let cancel = async {
@@ -151,8 +158,7 @@ impl Task {
         let mut rng = (sources.rng)();
         let clock = || (sources.clock)();
         let progress = |progress: Progress<'_>| self.progress(&progress);
-        let result = phone.answer(contents, cancel, clock, &mut rng, progress).await;
-        self.note(Happened::Ended(result.err().map(Arc::new)));
+        phone.answer(contents, cancel, clock, &mut rng, progress).await
     }
 
     fn note(&self, what: Happened) {

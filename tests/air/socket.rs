@@ -83,7 +83,7 @@ async fn a_client_submits_watches_approves_and_lists() {
     let (mut handle, _) = world.begin(Hint::MakeCredential);
     let transaction = submit(&mut client, &handle).await;
     let request = WatchRequest { transaction: Some(transaction), only_new: false };
-    let mut events = client.watch(request.clone()).await.unwrap().into_inner();
+    let mut events = client.watch(request).await.unwrap().into_inner();
     // A second client looks too, and is gone in the middle.
     let mut other = served.client().await;
     let mut theirs = other.watch(request).await.unwrap().into_inner();

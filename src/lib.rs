@@ -28,7 +28,7 @@ pub mod channel;
 pub mod cli;
 #[cfg(feature = "client")]
 pub mod client;
-#[cfg(feature = "web")]
+#[cfg(any(feature = "grpc", feature = "web"))]
 pub mod frontend;
 #[cfg(feature = "relay")]
 pub mod relay;

@@ -1,5 +1,8 @@
-//! Front ends: an outer protocol on one side, the service of a role on the other. They know nothing of
-//! radios, channels or the hybrid protocol.
+//! Front ends: outer protocols over a role's public interface.
+//!
+//! May depend on `authenticator` (its service), never on what lies below it; see ARCHITECTURE.md.
 
+#[cfg(feature = "grpc")]
+pub mod grpc;
 #[cfg(feature = "web")]
 pub mod web;

@@ -22,6 +22,7 @@ use crate::cli::system;
 use crate::cli::terminal::Terminal;
 use crate::cli::ui::Ui;
 use crate::frontend::grpc::{self, Listener};
+use crate::frontend::web::Web;
 
 /// How long transactions that run may take to hang up.
 const FAREWELL: Duration = Duration::from_secs(10);
@@ -35,6 +36,9 @@ pub(super) struct Run {
     /// Start with the passkeys locked, until: cabled phone unlock
     #[arg(long)]
     locked: bool,
+    /// Show the phone's page in browsers on this machine, too; at this port [default: a free one]
+    #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "0", require_equals = true)]
+    web: Option<u16>,
     #[command(flatten)]
     link: Link,
 }
@@ -45,6 +49,7 @@ impl Run {
         let mut interrupt = std::pin::pin!(system::interrupted());
         let prepared = self.prepare(reporter, vault, socket);
         let (service, listener) = or_interrupted(interrupt.as_mut(), prepared).await?;
+        let page = self.page(reporter, &service).await?;
         let place = listener.path().map(|path| path.display().to_string());
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = grpc::serve(service.clone(), listener, async {
@@ -67,10 +72,33 @@ impl Run {
         reporter.step("stopping", "Stopping; laptops are told that the phone hangs up.", json!({}));
         service.stop(FAREWELL).await;
         drop(stop);
+        drop(page);
         // A client that does not let go ends with the program.
         let _late = tokio::time::timeout(CLIENTS, serving).await;
         reporter.step("stopped", "Stopped.", json!({}));
         Ok(())
+    }
+
+    /// The page, if it is wanted; it ends with what this gives.
+    async fn page(
+        &self,
+        reporter: Reporter,
+        service: &Service,
+    ) -> Result<Option<oneshot::Sender<()>>, Failure> {
+        let Some(port) = self.web else { return Ok(None) };
+        let web = Web::bind(service.clone(), port, &mut system::random()).await;
+        let web = web.map_err(|error| {
+            let error = format!("the page cannot be shown at 127.0.0.1, port {port}: {error}");
+            Failure::new(Status::Failure, error, "name another port, or none, with --web")
+        })?;
+        let link = web.link();
+        let words = format!("The phone's page, for one browser on this machine: {link}");
+        reporter.step("web", &words, json!({ "link": link }));
+        let (stop, stopped) = oneshot::channel::<()>();
+        tokio::spawn(web.serve(async {
+            let _dropped_is_stopped_too = stopped.await;
+        }));
+        Ok(Some(stop))
     }
 
     /// The socket first: a second service is refused before it asks for anything.

@@ -58,13 +58,14 @@ async fn state(State(desk): State<Desk>) -> Answer {
 async fn news(State(desk): State<Desk>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let mut events = desk.service.events(None);
     events.skip_to_now();
-    let told = futures_util::stream::unfold((events, desk.stopped), |(mut events, mut stopped)| async {
-        let event = tokio::select! {
-            event = events.next() => event?,
-            _ = stopped.wait_for(|stop| *stop) => return None,
-        };
-        Some((Ok(Event::default().data(event.number.to_string())), (events, stopped)))
-    });
+    let told =
+        futures_util::stream::unfold((events, desk.stopped), |(mut events, mut stopped)| async {
+            let event = tokio::select! {
+                event = events.next() => event?,
+                _ = stopped.wait_for(|stop| *stop) => return None,
+            };
+            Some((Ok(Event::default().data(event.number.to_string())), (events, stopped)))
+        });
     Sse::new(told).keep_alive(KeepAlive::new().interval(SIGN_OF_LIFE))
 }
 

@@ -89,7 +89,10 @@ impl Door {
             Some(token) if request.method() == Method::GET && self.admits(token) => {
                 let session = hex(self.session.expose());
                 let cookie = format!("{SESSION}={session}; Path=/; HttpOnly; SameSite=Strict");
-                Some((StatusCode::SEE_OTHER, [(SET_COOKIE, cookie), (LOCATION, "/".into())]).into_response())
+                Some(
+                    (StatusCode::SEE_OTHER, [(SET_COOKIE, cookie), (LOCATION, "/".into())])
+                        .into_response(),
+                )
             }
             // A link that is followed again, where it had let this browser in.
             Some(_) if self.knows(request) => {
@@ -124,7 +127,8 @@ fn hex(bytes: &[u8]) -> String {
 
 /// Compared in constant time once it has the length.
 fn is(secret: &Secret<32>, text: &str) -> bool {
-    let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let digit =
+        |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let pairs = text.as_bytes().chunks_exact(2);
     let bytes: Option<Vec<u8>> = match text.len() {
         64 => pairs.map(|pair| Some((digit(pair.first()?)? << 4) | digit(pair.get(1)?)?)).collect(),

@@ -91,7 +91,9 @@ fn only_this_page_changes_anything() {
         };
         assert_eq!(asked(&[json.clone(), own.clone()]), None);
         assert_eq!(asked(std::slice::from_ref(&json)), Some(403), "no origin");
-        for origin in ["http://evil.example", "null", "http://127.0.0.1:4712", "https://127.0.0.1:4711"] {
+        for origin in
+            ["http://evil.example", "null", "http://127.0.0.1:4712", "https://127.0.0.1:4711"]
+        {
             assert_eq!(asked(&[json.clone(), (ORIGIN, origin)]), Some(403), "{origin}");
         }
         assert_eq!(asked(std::slice::from_ref(&own)), Some(403), "no type");

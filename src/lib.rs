@@ -28,6 +28,8 @@ pub mod channel;
 pub mod cli;
 #[cfg(feature = "client")]
 pub mod client;
+#[cfg(any(feature = "grpc", feature = "web"))]
+pub mod frontend;
 #[cfg(feature = "relay")]
 pub mod relay;
 #[cfg(all(feature = "testbed", target_os = "linux"))]

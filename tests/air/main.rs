@@ -15,6 +15,8 @@ mod flow;
 mod nearby;
 mod proxy;
 mod radio;
+mod service;
+mod socket;
 mod tls;
 mod user;
 mod world;

@@ -12,6 +12,7 @@ mod doctor;
 mod interrupted;
 mod offline;
 mod program;
+mod service;
 mod three;
 #[path = "../air/world.rs"]
 #[allow(dead_code, reason = "it serves another test too")]

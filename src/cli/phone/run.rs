@@ -1,0 +1,153 @@
+//! `cabled phone run`: the phone's service in the foreground, until a signal ends it.
+//!
+//! The composition root of the service: store, radio, socket; `run/systemd.rs` talks to systemd.
+
+mod systemd;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::json;
+use tokio::sync::oneshot;
+
+use super::remote::{self, Socket};
+use super::unlock::Vault;
+use super::{Reporter, or_interrupted, scan};
+use crate::authenticator::service::{Service, Setup, Sources};
+use crate::authenticator::{Config, Locked, Store, Timestamp};
+use crate::cli::args::Link;
+use crate::cli::failure::{Failure, Status};
+use crate::cli::system;
+use crate::cli::terminal::Terminal;
+use crate::cli::ui::Ui;
+use crate::frontend::grpc::{self, Listener};
+use crate::frontend::web::Web;
+
+/// How long transactions that run may take to hang up.
+const FAREWELL: Duration = Duration::from_secs(10);
+
+/// How long clients may take to let go after that.
+const CLIENTS: Duration = Duration::from_secs(3);
+
+/// Runs the phone as a service on a socket, for the other commands and for programs of yours
+#[derive(Args, Clone, Debug)]
+pub(super) struct Run {
+    /// Start with the passkeys locked, until: cabled phone unlock
+    #[arg(long)]
+    locked: bool,
+    /// Show the phone's page in browsers on this machine, too; at this port [default: a free one]
+    #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "0", require_equals = true)]
+    web: Option<u16>,
+    #[command(flatten)]
+    link: Link,
+}
+
+impl Run {
+    pub(super) async fn run(&self, ui: Ui, vault: &Vault, socket: &Socket) -> Result<(), Failure> {
+        let reporter = Reporter(ui);
+        let mut interrupt = std::pin::pin!(system::interrupted());
+        let prepared = self.prepare(reporter, vault, socket);
+        let (service, listener) = or_interrupted(interrupt.as_mut(), prepared).await?;
+        let page = self.page(reporter, &service).await?;
+        let place = listener.path().map(|path| path.display().to_string());
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serving = grpc::serve(service.clone(), listener, async {
+            let _dropped_is_stopped_too = stopped.await;
+        });
+        let mut serving = std::pin::pin!(serving);
+        let words = match &place {
+            Some(place) => format!("The phone's service listens at {place}."),
+            None => "The phone's service listens on the socket that it was given.".to_owned(),
+        };
+        let fields = json!({ "socket": place, "locked": service.is_locked() });
+        reporter.step("serving", &words, fields);
+        systemd::notify("READY=1");
+        tokio::select! {
+            biased;
+            () = interrupt => {}
+            ended = &mut serving => return ended.map_err(|error| remote::failed(&error)),
+        }
+        systemd::notify("STOPPING=1");
+        reporter.step("stopping", "Stopping; laptops are told that the phone hangs up.", json!({}));
+        service.stop(FAREWELL).await;
+        drop(stop);
+        drop(page);
+        // A client that does not let go ends with the program.
+        let _late = tokio::time::timeout(CLIENTS, serving).await;
+        reporter.step("stopped", "Stopped.", json!({}));
+        Ok(())
+    }
+
+    /// The page, if it is wanted; it ends with what this gives.
+    async fn page(
+        &self,
+        reporter: Reporter,
+        service: &Service,
+    ) -> Result<Option<oneshot::Sender<()>>, Failure> {
+        let Some(port) = self.web else { return Ok(None) };
+        let web = Web::bind(service.clone(), port, &mut system::random()).await;
+        let web = web.map_err(|error| {
+            let error = format!("the page cannot be shown at 127.0.0.1, port {port}: {error}");
+            Failure::new(Status::Failure, error, "name another port, or none, with --web")
+        })?;
+        let link = web.link();
+        let words = format!("The phone's page, for one browser on this machine: {link}");
+        reporter.step("web", &words, json!({ "link": link }));
+        let (stop, stopped) = oneshot::channel::<()>();
+        tokio::spawn(web.serve(async {
+            let _dropped_is_stopped_too = stopped.await;
+        }));
+        Ok(Some(stop))
+    }
+
+    /// The socket first: a second service is refused before it asks for anything.
+    async fn prepare(
+        &self,
+        reporter: Reporter,
+        vault: &Vault,
+        socket: &Socket,
+    ) -> Result<(Service, Listener), Failure> {
+        let listener = match systemd::inherited()? {
+            Some(listener) => listener,
+            None => {
+                let path = socket.path()?;
+                Listener::bind(&path).await.map_err(|error| remote::failed(&error))?
+            }
+        };
+        let phone = scan::phone_config(&self.link)?;
+        let radio = scan::radio(&self.link, &phone)?;
+        let (locked, open) = self.store(reporter, vault).await?;
+        let setup = Setup {
+            locked,
+            open,
+            radio,
+            phone,
+            engine: Config::default(),
+            standing: None,
+            sources: Sources {
+                clock: Arc::new(|| Timestamp(system::unix_time())),
+                rng: Arc::new(|| Box::new(system::random())),
+            },
+        };
+        let service = Service::new(setup).map_err(|error| {
+            let hint = "name a tunnel service of your own with --relay";
+            Failure::because(Status::Usage, &error, hint)
+        })?;
+        Ok((service, listener))
+    }
+
+    /// Open with a PIN that is at hand, locked where there is none.
+    async fn store(
+        &self,
+        reporter: Reporter,
+        vault: &Vault,
+    ) -> Result<(Locked, Option<Store>), Failure> {
+        let terminal = Terminal::open();
+        if self.locked || (terminal.is_none() && vault.pin_file.is_none()) {
+            return Ok((vault.locked().await?, None));
+        }
+        let store = vault.open_or_create(reporter, terminal.as_ref()).await?.store;
+        Ok((store.locked(), Some(store)))
+    }
+}

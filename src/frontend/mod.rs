@@ -1,0 +1,8 @@
+//! Front ends: outer protocols over a role's public interface.
+//!
+//! May depend on `authenticator` (its service), never on what lies below it; see ARCHITECTURE.md.
+
+#[cfg(feature = "grpc")]
+pub mod grpc;
+#[cfg(feature = "web")]
+pub mod web;

@@ -1,0 +1,169 @@
+//! What the page asks for, in JSON.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get, post};
+use axum::{Json, Router};
+use futures_util::Stream;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use super::view;
+use crate::authenticator::service::{Error, QuestionId, Service};
+use crate::authenticator::store::{self, PinError};
+use crate::authenticator::{CredentialId, Pin};
+
+/// Between two signs of life, so that a page that is gone is noticed.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
+
+#[derive(Clone)]
+struct Desk {
+    service: Service,
+    stopped: watch::Receiver<bool>,
+}
+
+type Answer = Result<Json<Value>, Refusal>;
+
+pub(super) fn routes(service: Service, stopped: watch::Receiver<bool>) -> Router {
+    Router::new()
+        .route("/api/state", get(state))
+        .route("/api/news", get(news))
+        .route("/api/unlock", post(unlock))
+        .route("/api/lock", post(lock))
+        .route("/api/questions/{id}/approve", post(approve))
+        .route("/api/questions/{id}/decline", post(decline))
+        .route("/api/passkeys/{id}", delete(remove).patch(rename))
+        .with_state(Desk { service, stopped })
+}
+
+/// Everything that the page shows.
+async fn state(State(desk): State<Desk>) -> Answer {
+    let questions: Vec<_> = desk.service.questions().iter().map(view::question).collect();
+    let (locked, passkeys) = match desk.service.passkeys().await {
+        Ok(passkeys) => (false, passkeys),
+        Err(Error::Locked) => (true, Vec::new()),
+        Err(error) => return Err(error.into()),
+    };
+    let passkeys: Vec<_> = passkeys.iter().map(view::passkey).collect();
+    Ok(Json(json!({ "locked": locked, "questions": questions, "passkeys": passkeys })))
+}
+
+/// A word whenever something happened; what, the page then asks for.
+async fn news(State(desk): State<Desk>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let mut events = desk.service.events(None);
+    events.skip_to_now();
+    let told =
+        futures_util::stream::unfold((events, desk.stopped), |(mut events, mut stopped)| async {
+            let event = tokio::select! {
+                event = events.next() => event?,
+                _ = stopped.wait_for(|stop| *stop) => return None,
+            };
+            Some((Ok(Event::default().data(event.number.to_string())), (events, stopped)))
+        });
+    Sse::new(told).keep_alive(KeepAlive::new().interval(SIGN_OF_LIFE))
+}
+
+#[derive(Deserialize)]
+struct WithPin {
+    /// Moves on into a [`Pin`], which wipes it.
+    pin: String,
+    #[serde(default)]
+    account: usize,
+}
+
+fn read_pin(text: String) -> Result<Pin, Refusal> {
+    Pin::new(text).map_err(Refusal::Pin)
+}
+
+async fn unlock(State(desk): State<Desk>, Json(asked): Json<WithPin>) -> Answer {
+    done(desk.service.unlock(read_pin(asked.pin)?).await)
+}
+
+async fn lock(State(desk): State<Desk>) -> Answer {
+    desk.service.lock();
+    done(Ok(()))
+}
+
+async fn approve(
+    State(desk): State<Desk>,
+    Path(id): Path<u64>,
+    Json(asked): Json<WithPin>,
+) -> Answer {
+    done(desk.service.approve(QuestionId(id), asked.account, read_pin(asked.pin)?).await)
+}
+
+async fn decline(State(desk): State<Desk>, Path(id): Path<u64>) -> Answer {
+    done(desk.service.decline(QuestionId(id)))
+}
+
+#[derive(Deserialize)]
+struct NewLabel {
+    label: String,
+}
+
+async fn rename(
+    State(desk): State<Desk>,
+    Path(id): Path<String>,
+    Json(asked): Json<NewLabel>,
+) -> Answer {
+    let label = Some(asked.label.trim().to_owned()).filter(|label| !label.is_empty());
+    done(desk.service.rename(read(&id)?, label).await)
+}
+
+async fn remove(State(desk): State<Desk>, Path(id): Path<String>) -> Answer {
+    done(desk.service.delete(read(&id)?).await)
+}
+
+fn read(id: &str) -> Result<CredentialId, Refusal> {
+    view::read_id(id).ok_or(Refusal::Service(Error::Store(store::Error::NoSuchPasskey)))
+}
+
+fn done(result: Result<(), Error>) -> Answer {
+    result.map(|()| Json(json!({}))).map_err(Refusal::Service)
+}
+
+/// Why something was not done.
+enum Refusal {
+    Service(Error),
+    Pin(PinError),
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::Service(error)
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        use store::Error as S;
+        let (status, cause, words) = match &self {
+            Self::Pin(error) => (StatusCode::UNPROCESSABLE_ENTITY, "pin", error.to_string()),
+            Self::Service(error) => {
+                let (status, cause) = match error {
+                    Error::Locked => (StatusCode::CONFLICT, "locked"),
+                    Error::NoSuchQuestion => (StatusCode::GONE, "over"),
+                    Error::Store(S::WrongPin { .. }) => (StatusCode::FORBIDDEN, "wrong-pin"),
+                    Error::Store(S::LockedOut { .. }) => (StatusCode::FORBIDDEN, "locked-out"),
+                    Error::Store(S::NoSuchPasskey) => (StatusCode::NOT_FOUND, "no-passkey"),
+                    Error::Store(S::TooLarge) => (StatusCode::UNPROCESSABLE_ENTITY, "too-long"),
+                    Error::Store(_) => (StatusCode::INTERNAL_SERVER_ERROR, "store"),
+                    _ => (StatusCode::UNPROCESSABLE_ENTITY, "refused"),
+                };
+                (status, cause, error.to_string())
+            }
+        };
+        let until = match &self {
+            Self::Service(Error::Store(S::LockedOut { until })) => Some(until.0),
+            _ => None,
+        };
+        let answer = json!({ "cause": cause, "error": words, "until": until });
+        (status, Json(answer)).into_response()
+    }
+}

@@ -1,0 +1,142 @@
+//! Who may: a token that works once, then a session that no script can read; and only this page.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::extract::{Request, State};
+use axum::http::header::{CONTENT_TYPE, COOKIE, HOST, LOCATION, ORIGIN, SET_COOKIE};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use rand_core::CryptoRngCore;
+
+use crate::secret::Secret;
+
+const ENTER: &str = "/enter/";
+const SESSION: &str = "cabled-phone";
+
+/// No script, style or picture from elsewhere, no frame around the page, and no trace of it.
+const HEADERS: [(&str, &str); 8] = [
+    (
+        "content-security-policy",
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+         img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+    ("cache-control", "no-store"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("permissions-policy", "publickey-credentials-get=(), camera=(), microphone=()"),
+    ("referrer-policy", "no-referrer"),
+    ("x-content-type-options", "nosniff"),
+    ("x-frame-options", "DENY"),
+];
+
+/// The way in.
+#[derive(Debug)]
+pub(super) struct Door {
+    host: String,
+    origin: String,
+    token: Secret<32>,
+    session: Secret<32>,
+    used: Mutex<bool>,
+}
+
+impl Door {
+    pub(super) fn new(address: SocketAddr, mut rng: &mut (dyn CryptoRngCore + Send)) -> Self {
+        let host = address.to_string();
+        let origin = format!("http://{host}");
+        let (token, session) = (Secret::random(&mut rng), Secret::random(&mut rng));
+        Self { host, origin, token, session, used: Mutex::new(false) }
+    }
+
+    pub(super) fn link(&self) -> String {
+        format!("{}{ENTER}{}", self.origin, hex(self.token.expose()))
+    }
+
+    /// Whether this is the token, for the first time.
+    fn admits(&self, token: &str) -> bool {
+        let right = is(&self.token, token);
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let admits = right && !*used;
+        *used |= right;
+        admits
+    }
+
+    fn knows(&self, request: &Request) -> bool {
+        let cookies = request.headers().get_all(COOKIE).iter().filter_map(|v| v.to_str().ok());
+        let mut pairs = cookies
+            .flat_map(|cookies| cookies.split(';'))
+            .filter_map(|pair| pair.trim().split_once('='));
+        pairs.any(|(name, value)| name == SESSION && is(&self.session, value))
+    }
+
+    /// It names this address, and if it changes something it comes from this page: names of others
+    /// can be made to lead here, and their pages can send requests here.
+    fn is_own(&self, request: &Request) -> bool {
+        let header = |name| request.headers().get(name).map(HeaderValue::as_bytes);
+        let host = header(HOST) == Some(self.host.as_bytes());
+        let reads = request.method() == Method::GET;
+        // What a form could send needs no permission of ours to be sent.
+        let no_form = header(CONTENT_TYPE) == Some(b"application/json");
+        host && (reads || (header(ORIGIN) == Some(self.origin.as_bytes()) && no_form))
+    }
+
+    fn answer(&self, request: &Request) -> Option<Response> {
+        if !self.is_own(request) {
+            return Some((StatusCode::FORBIDDEN, "This is not for other pages.\n").into_response());
+        }
+        match request.uri().path().strip_prefix(ENTER) {
+            Some(token) if request.method() == Method::GET && self.admits(token) => {
+                let session = hex(self.session.expose());
+                let cookie = format!("{SESSION}={session}; Path=/; HttpOnly; SameSite=Strict");
+                Some(
+                    (StatusCode::SEE_OTHER, [(SET_COOKIE, cookie), (LOCATION, "/".into())])
+                        .into_response(),
+                )
+            }
+            // A link that is followed again, where it had let this browser in.
+            Some(_) if self.knows(request) => {
+                Some((StatusCode::SEE_OTHER, [(LOCATION, "/")]).into_response())
+            }
+            None if self.knows(request) => None,
+            _ => {
+                let words = "This page opens with the link that cabled phone run --web printed. Each \
+                             link works once: for a new one, start it again.\n";
+                Some((StatusCode::UNAUTHORIZED, words).into_response())
+            }
+        }
+    }
+}
+
+/// Before everything else.
+pub(super) async fn guard(State(door): State<Arc<Door>>, request: Request, next: Next) -> Response {
+    let mut response = match door.answer(&request) {
+        Some(response) => response,
+        None => next.run(request).await,
+    };
+    for (name, value) in HEADERS {
+        let name = HeaderName::from_static(name);
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Compared in constant time once it has the length.
+fn is(secret: &Secret<32>, text: &str) -> bool {
+    let digit =
+        |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let pairs = text.as_bytes().chunks_exact(2);
+    let bytes: Option<Vec<u8>> = match text.len() {
+        64 => pairs.map(|pair| Some((digit(pair.first()?)? << 4) | digit(pair.get(1)?)?)).collect(),
+        _ => None,
+    };
+    let bytes = bytes.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+    bytes.is_some_and(|bytes| Secret::new(bytes) == *secret)
+}
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,7 @@ mod outcome;
 mod passkeys;
 mod pin;
 mod scan;
+mod store;
 mod unlock;
 mod view;
 
@@ -41,6 +42,7 @@ enum Sub {
     Scan(Box<scan::Scan>),
     Passkeys(passkeys::Passkeys),
     Pin(pin::ChangePin),
+    Store(store::StoreCommand),
 }
 
 impl Phone {
@@ -48,6 +50,9 @@ impl Phone {
         match &self.command {
             Sub::Scan(command) => command.run(ui, &self.vault).await,
             Sub::Passkeys(command) => {
+                or_interrupted(system::interrupted(), command.run(ui, &self.vault)).await
+            }
+            Sub::Store(command) => {
                 or_interrupted(system::interrupted(), command.run(ui, &self.vault)).await
             }
             Sub::Pin(command) => {

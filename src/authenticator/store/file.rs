@@ -178,7 +178,7 @@ pub(super) fn read_schema(bytes: &[u8]) -> Result<u32, Error> {
     }
 }
 
-fn beside(path: &Path, ending: &str) -> PathBuf {
+pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".");
     name.push(ending);
@@ -186,13 +186,13 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
 }
 
 /// The folder that has the file; a bare name is in the current one.
-fn folder_of(path: &Path) -> &Path {
+pub(super) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Gives a complete file its name. A link, unlike a rename, does not overwrite what another process
 /// made meanwhile; where the file system has no links, that it was not there a moment ago must do.
-fn place(from: &Path, to: &Path) -> std::io::Result<()> {
+pub(super) fn place(from: &Path, to: &Path) -> std::io::Result<()> {
     match fs::hard_link(from, to) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => fs::rename(from, to),
         placed => placed,
@@ -207,7 +207,7 @@ fn builder(file: File) -> Result<Database, Error> {
     builder.create_with_backend(backend).map_err(database)
 }
 
-fn make_private_dir(dir: &Path) -> Result<(), Error> {
+pub(super) fn make_private_dir(dir: &Path) -> Result<(), Error> {
     // An existing directory keeps its mode: it may be one the user shares; the file is private.
     if dir.is_dir() {
         return Ok(());
@@ -216,10 +216,11 @@ fn make_private_dir(dir: &Path) -> Result<(), Error> {
 }
 
 /// A file under a name of this process, removed when dropped.
-struct Unfinished(PathBuf);
+#[derive(Debug)]
+pub(super) struct Unfinished(pub(super) PathBuf);
 
 impl Unfinished {
-    fn new(finished: &Path) -> Result<Self, Error> {
+    pub(super) fn new(finished: &Path) -> Result<Self, Error> {
         let path = beside(finished, &format!("{}.new", std::process::id()));
         // Left by a crashed process that had the same number.
         match fs::remove_file(&path) {
@@ -228,7 +229,7 @@ impl Unfinished {
         }
     }
 
-    fn open(&self) -> Result<File, Error> {
+    pub(super) fn open(&self) -> Result<File, Error> {
         let mut options = OpenOptions::new();
         Ok(options.read(true).write(true).create_new(true).mode(0o600).open(&self.0)?)
     }

@@ -7,36 +7,33 @@
 //!
 //! Depends on redb and siblings only.
 
-use std::path::PathBuf;
-
 use redb::ReadableTable;
 
 use super::error::{Error, database};
 use super::file::{Db, META_SCHEMA, Tables, read_schema};
 use super::seal::{Keys, RecordKey};
 use super::{SCHEMA, record};
-use crate::authenticator::Random;
+use crate::authenticator::{CredentialId, Random};
 
 /// Copies of one schema that are kept before the migration gives up: somebody has to look.
 const MAX_COPIES: u32 = 99;
 
-/// Brings the store to [`SCHEMA`] if it is older; where the copy from before is, if it was.
-pub(super) fn run(db: &Db, keys: &Keys, rng: Random<'_>) -> Result<Option<PathBuf>, Error> {
-    let found = db.schema()?;
-    if found == SCHEMA {
-        return Ok(None);
+/// Brings the store to [`SCHEMA`] if it is older, after it kept a copy, if it is to.
+pub(super) fn run(db: &Db, keys: &Keys, copy: bool, rng: Random<'_>) -> Result<(), Error> {
+    match db.schema()? {
+        SCHEMA => return Ok(()),
+        found if copy => keep_copy(db, found)?,
+        _ => {}
     }
-    let copy = keep_copy(db, found)?;
-    db.write(|tables| reseal(tables, keys, rng))?;
-    Ok(Some(copy))
+    db.write(|tables| reseal(tables, keys, rng))
 }
 
-fn keep_copy(db: &Db, schema: u32) -> Result<PathBuf, Error> {
+fn keep_copy(db: &Db, schema: u32) -> Result<(), Error> {
     for number in 1..=MAX_COPIES {
         let path = db.beside(&format!("schema-{schema}.backup-{number}"));
         match db.copy(&path) {
             Err(Error::AlreadyExists) => {}
-            copied => return copied.map(|()| path),
+            copied => return copied,
         }
     }
     Err(Error::AlreadyExists)
@@ -52,7 +49,14 @@ pub(super) fn reseal(tables: &mut Tables<'_>, keys: &Keys, rng: Random<'_>) -> R
         return Ok(());
     }
     for (key, sealed) in all_records(tables)? {
-        let passkey = record::decode_schema_1(&keys.open_of(found, &key, &sealed)?)?;
+        let mut passkey = record::decode_schema_1(&keys.open_of(found, &key, &sealed)?)?;
+        // Schema 1 left these standing when the other passkey was deleted.
+        let there = |id: &CredentialId| tables.records.get(&keys.record_key(id)[..]);
+        let mut replaces = std::mem::take(&mut passkey.replaces).into_iter();
+        passkey.replaces = replaces.try_fold(Vec::new(), |mut kept, id| {
+            kept.extend(there(&id).map_err(database)?.is_some().then_some(id));
+            Ok::<_, Error>(kept)
+        })?;
         let sealed = keys.seal(&key, &record::encode(&passkey), rng)?;
         tables.records.insert(&key[..], &sealed[..]).map_err(database)?;
     }

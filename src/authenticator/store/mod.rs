@@ -13,6 +13,8 @@
 //! asynchronous caller gives them a thread. Depends on the pure modules and siblings only; redb is
 //! used nowhere else.
 
+mod backup;
+mod check;
 mod error;
 mod file;
 mod migrate;
@@ -27,6 +29,8 @@ use std::sync::Arc;
 
 use redb::ReadableTable;
 
+pub use self::backup::Restoration;
+pub use self::check::{Checkup, Finding};
 pub use self::error::Error;
 use self::error::database;
 use self::file::{Db, META_ATTEMPTS, META_WRAP, Tables};
@@ -52,6 +56,8 @@ pub const MAX_LABEL: usize = 255;
 #[derive(Clone)]
 pub struct Locked {
     db: Arc<Db>,
+    /// Whether a migration leaves a copy from before it.
+    keep_copy: bool,
 }
 
 /// An unlocked store; clones share the file. The keys are wiped with the last clone.
@@ -81,7 +87,7 @@ impl Locked {
     /// [`Error::NotFound`], [`Error::InUse`], [`Error::NewerSchema`], [`Error::Corrupt`] and those
     /// of the file system.
     pub fn open(dir: &Path) -> Result<Self, Error> {
-        Db::open(dir).map(|db| Self { db: Arc::new(db) })
+        Db::open(dir).map(|db| Self { db: Arc::new(db), keep_copy: true })
     }
 
     /// Unlocks with the PIN; the try is counted in the file before the PIN is looked at. A store of
@@ -98,7 +104,7 @@ impl Locked {
     ) -> Result<(Store, Verification), Error> {
         let (data_key, _) = unwrap_key(&self.db, pin, now)?;
         let keys = Keys::derive(&data_key);
-        migrate::run(&self.db, &keys, rng)?;
+        migrate::run(&self.db, &keys, self.keep_copy, rng)?;
         let store = Store { db: Arc::clone(&self.db), keys: Arc::new(keys) };
         Ok((store, Verification::by_pin()))
     }

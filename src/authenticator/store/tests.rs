@@ -137,8 +137,8 @@ fn rename_bounds_and_delete() {
     huge.rp.name = Some("x".repeat(1 << 16));
     assert!(matches!(f.store.save(&huge, &mut f.rng), Err(Error::TooLarge)));
     assert_eq!(f.store.list().unwrap().len(), 1);
-    f.store.delete(&id).unwrap();
-    assert!(matches!(f.store.delete(&id), Err(Error::NoSuchPasskey)));
+    f.store.delete(&id, &mut f.rng).unwrap();
+    assert!(matches!(f.store.delete(&id, &mut f.rng), Err(Error::NoSuchPasskey)));
     assert!(matches!(f.store.mark_used(&id, NOW, &mut f.rng), Err(Error::NoSuchPasskey)));
     assert_eq!(f.store.find_by_rp("a.example").unwrap(), []);
 }
@@ -516,4 +516,114 @@ fn schema_1_passkeys() -> Vec<Passkey> {
     passkeys[4].user.name = None;
     passkeys[4].rp.name = None;
     passkeys
+}
+
+#[test]
+fn deleting_leaves_nobody_waiting_to_replace_it() {
+    let mut f = Fixture::new();
+    let a = f.add("a.example", "ann", 1);
+    let (mut b, mut c) = (a.clone(), a.clone());
+    b.id = CredentialId::random(&mut f.rng);
+    b.replaces = vec![a.id.clone()];
+    c.id = CredentialId::random(&mut f.rng);
+    c.replaces = vec![a.id.clone(), b.id.clone()];
+    f.store.save(&b, &mut f.rng).unwrap();
+    f.store.save(&c, &mut f.rng).unwrap();
+    f.store.mark_delivered(&b.id, NOW, &mut f.rng).unwrap();
+    assert_eq!(f.store.find_by_id(&c.id).unwrap().unwrap().replaces, [b.id.clone()]);
+    f.store.delete(&b.id, &mut f.rng).unwrap();
+    assert_eq!(f.store.find_by_id(&c.id).unwrap().unwrap().replaces, []);
+    let sound = Checkup { schema: SCHEMA, passkeys: 1, findings: vec![] };
+    assert_eq!(f.store.check().unwrap(), sound);
+}
+
+#[test]
+fn the_checkup_finds_each_kind_of_damage() {
+    let mut f = Fixture::new();
+    let a = f.add("a.example", "ann", 1);
+    let mut b = passkey(&mut f.rng, "b.example", "bob", 1);
+    b.replaces = vec![CredentialId::from_bytes(&[1]).unwrap()];
+    f.store.save(&b, &mut f.rng).unwrap();
+    put_garbage(&f.store, "c.example");
+    let entry = f.store.index_key("a.example", &f.store.keys.record_key(&a.id));
+    let spoil = |tables: &mut Tables<'_>| {
+        tables.by_rp.remove(&entry[..]).map_err(database)?;
+        tables.by_rp.insert(&[3; 64][..], &[][..]).map_err(database)?;
+        tables.put_meta(META_WRAP, b"no wrap")
+    };
+    f.store.db.write(spoil).unwrap();
+    let checkup = f.store.check().unwrap();
+    let expected = [
+        Finding::Unreadable,
+        Finding::DanglingIndex,
+        Finding::NotIndexed(a.id),
+        Finding::DanglingReplaces(b.id),
+        Finding::Keys,
+    ];
+    assert_eq!((checkup.passkeys, &checkup.findings[..]), (2, &expected[..]));
+}
+
+#[test]
+fn a_backup_is_private_whole_and_never_overwrites() {
+    let mut f = Fixture::new();
+    let a = f.add("a.example", "ann", 1);
+    let away = tempfile::tempdir().unwrap();
+    let file = away.path().join("copy");
+    f.store.backup(&file).unwrap();
+    assert!(matches!(f.store.backup(&file), Err(Error::AlreadyExists)));
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(fs::read_dir(away.path()).unwrap().count(), 1, "nothing unfinished is left");
+    let before = fs::read(&file).unwrap();
+    let b = f.add("b.example", "bob", 2);
+
+    let dir = f.dir.path().to_owned();
+    let in_use = Restoration::prepare(&dir, &file);
+    assert!(matches!(in_use, Err(Error::InUse)));
+    let kept = f.close();
+    let restoration = Restoration::prepare(&dir, &file).unwrap();
+    let (store, _) = restoration.locked().unlock(&pin("1234"), NOW, &mut rng()).unwrap();
+    let aside = restoration.finish(&store).unwrap().unwrap();
+    drop(store);
+    assert_eq!(fs::read(&file).unwrap(), before, "the copy is only read");
+    let list = |dir: &Path| {
+        let locked = Store::open(dir).unwrap();
+        locked.unlock(&pin("1234"), NOW, &mut rng()).unwrap().0.list().unwrap()
+    };
+    assert_eq!(list(&dir), [a.clone()]);
+    let other = tempfile::tempdir().unwrap();
+    fs::copy(aside, other.path().join(file::FILE_NAME)).unwrap();
+    assert_eq!(list(other.path()), [a, b]);
+    assert_eq!(fs::read_dir(kept.path()).unwrap().count(), 2);
+}
+
+#[test]
+fn restoring_what_is_not_sound_changes_nothing() {
+    let mut f = Fixture::new();
+    f.add("a.example", "ann", 1);
+    let away = tempfile::tempdir().unwrap();
+    let (sound, unsound) = (away.path().join("sound"), away.path().join("unsound"));
+    f.store.backup(&sound).unwrap();
+    put_garbage(&f.store, "a.example");
+    f.store.backup(&unsound).unwrap();
+    let dir = f.close();
+    let before = fs::read(dir.path().join(file::FILE_NAME)).unwrap();
+    fs::write(away.path().join("text"), "no store").unwrap();
+    for nothing in ["text", "missing"] {
+        Restoration::prepare(dir.path(), &away.path().join(nothing)).unwrap_err();
+    }
+    let unlocked = |restoration: &Restoration| {
+        restoration.locked().unlock(&pin("1234"), NOW, &mut rng()).unwrap().0
+    };
+    let restoration = Restoration::prepare(dir.path(), &unsound).unwrap();
+    let store = unlocked(&restoration);
+    assert!(matches!(restoration.finish(&store), Err(Error::Corrupt)));
+    assert_eq!(copies(dir.path()), [] as [PathBuf; 0]);
+    assert_eq!(fs::read(dir.path().join(file::FILE_NAME)).unwrap(), before);
+
+    // A damaged store is no reason not to restore one, and is kept too.
+    fs::write(dir.path().join(file::FILE_NAME), "damaged").unwrap();
+    let restoration = Restoration::prepare(dir.path(), &sound).unwrap();
+    let store = unlocked(&restoration);
+    let aside = restoration.finish(&store).unwrap().unwrap();
+    assert_eq!(fs::read(aside).unwrap(), b"damaged");
 }

@@ -235,7 +235,8 @@ impl Desk {
     }
 
     fn remove(&self, passkeys: &[Passkey]) -> Result<(), Failure> {
-        let mut each = passkeys.iter().map(|passkey| self.store.delete(&passkey.id));
+        let mut each =
+            passkeys.iter().map(|passkey| self.store.delete(&passkey.id, &mut system::random()));
         each.try_for_each(|result| result.map_err(|error| unlock::failed(&error)))
     }
 

@@ -63,7 +63,8 @@ impl Vault {
         self.unlock(&locked, terminal).await
     }
 
-    async fn unlock(
+    /// Unlocks with the PIN of the file, or the one that is typed.
+    pub(super) async fn unlock(
         &self,
         locked: &Locked,
         terminal: Option<&Terminal>,

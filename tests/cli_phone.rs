@@ -384,7 +384,7 @@ fn passkeys_are_listed_shown_and_renamed() {
     let table = stdout(&output);
     assert_eq!(table.lines().count(), 3, "{table}");
     assert!(table.contains("created, maybe unknown to the site"), "{table}");
-    assert!(stderr(&output).contains("passkeys prune"));
+    assert!(stderr(&output).contains("passkeys orphans"));
     let ids: Vec<_> = home.passkeys().iter().map(|p| text(p, "id").to_owned()).collect();
     assert!(ids.iter().all(|id| id.len() == 43));
     // An ID that begins like an option.

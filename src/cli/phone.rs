@@ -9,6 +9,8 @@
 
 mod consent;
 pub(super) mod date;
+mod exchange;
+mod orphans;
 mod outcome;
 mod passkeys;
 mod pin;
@@ -43,6 +45,8 @@ enum Sub {
     Passkeys(passkeys::Passkeys),
     Pin(pin::ChangePin),
     Store(store::StoreCommand),
+    Export(exchange::Export),
+    Import(exchange::Import),
 }
 
 impl Phone {
@@ -50,6 +54,12 @@ impl Phone {
         match &self.command {
             Sub::Scan(command) => command.run(ui, &self.vault).await,
             Sub::Passkeys(command) => {
+                or_interrupted(system::interrupted(), command.run(ui, &self.vault)).await
+            }
+            Sub::Export(command) => {
+                or_interrupted(system::interrupted(), command.run(ui, &self.vault)).await
+            }
+            Sub::Import(command) => {
                 or_interrupted(system::interrupted(), command.run(ui, &self.vault)).await
             }
             Sub::Store(command) => {

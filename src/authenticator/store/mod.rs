@@ -16,6 +16,7 @@
 mod backup;
 mod check;
 mod error;
+pub mod exchange;
 mod file;
 mod migrate;
 mod passkeys;

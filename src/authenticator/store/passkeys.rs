@@ -2,7 +2,7 @@
 //!
 //! Depends on redb and siblings only.
 
-use redb::ReadableTable;
+use redb::{ReadableTable, ReadableTableMetadata};
 
 use super::error::{Error, database};
 use super::file::{BY_RP, RECORDS, Tables};
@@ -22,13 +22,15 @@ impl Store {
     /// [`Error::Corrupt`] if one of them does not open, and those of the file.
     pub fn list(&self) -> Result<Vec<Passkey>, Error> {
         let table = self.db.read()?.open_table(RECORDS).map_err(database)?;
-        let mut passkeys = Vec::new();
+        // With its whole size from the start and sorted in place: no copy with keys is left behind.
+        let count = table.len().map_err(database)?;
+        let mut passkeys = Vec::with_capacity(usize::try_from(count).map_err(|_| Error::Corrupt)?);
         for entry in table.iter().map_err(database)? {
             let (key, sealed) = entry.map_err(database)?;
             let key = key.value().try_into().map_err(|_| Error::Corrupt)?;
             passkeys.push(self.open_record(&key, sealed.value())?);
         }
-        passkeys.sort_by(|a, b| list_order(a).cmp(&list_order(b)));
+        passkeys.sort_unstable_by(|a, b| list_order(a).cmp(&list_order(b)));
         Ok(passkeys)
     }
 
@@ -101,7 +103,11 @@ impl Store {
         tables.by_rp.insert(&index[..], &[][..]).map(drop).map_err(database)
     }
 
-    fn take(&self, tables: &Tables<'_>, id: &CredentialId) -> Result<Option<Passkey>, Error> {
+    pub(super) fn take(
+        &self,
+        tables: &Tables<'_>,
+        id: &CredentialId,
+    ) -> Result<Option<Passkey>, Error> {
         let key = self.keys.record_key(id);
         let sealed = tables.records.get(&key[..]).map_err(database)?;
         sealed.map(|sealed| self.open_record(&key, sealed.value())).transpose()
@@ -119,10 +125,12 @@ impl Store {
         let index = self.index_key(&passkey.rp.id, &key);
         tables.by_rp.remove(&index[..]).map_err(database)?;
         tables.records.remove(&key[..]).map_err(database)?;
-        for mut waiting in self.of_rp(&tables.by_rp, &tables.records, &passkey.rp.id)? {
+        // Not moved out of their place one by one, where each would leave its keys behind.
+        let mut of_site = self.of_rp(&tables.by_rp, &tables.records, &passkey.rp.id)?;
+        for waiting in &mut of_site {
             if waiting.replaces.contains(id) {
                 waiting.replaces.retain(|replaced| replaced != id);
-                self.put(tables, &waiting, rng)?;
+                self.put(tables, waiting, rng)?;
             }
         }
         Ok(true)
@@ -135,8 +143,9 @@ impl Store {
         rp_id: &str,
     ) -> Result<Vec<Passkey>, Error> {
         let (first, last) = (self.index_key(rp_id, &[0; 32]), self.index_key(rp_id, &[0xff; 32]));
-        let mut passkeys = Vec::new();
-        for entry in index.range(&first[..]..=&last[..]).map_err(database)? {
+        let range = || index.range(&first[..]..=&last[..]).map_err(database);
+        let mut passkeys = Vec::with_capacity(range()?.count());
+        for entry in range()? {
             let (entry, _) = entry.map_err(database)?;
             let key = entry.value().last_chunk().ok_or(Error::Corrupt)?;
             let sealed = records.get(&key[..]).map_err(database)?.ok_or(Error::Corrupt)?;
@@ -168,7 +177,7 @@ impl PasskeyStore for Store {
         let index = transaction.open_table(BY_RP).map_err(database)?;
         let records = transaction.open_table(RECORDS).map_err(database)?;
         let mut passkeys = self.of_rp(&index, &records, rp_id)?;
-        passkeys.sort_by(|a, b| list_order(a).cmp(&list_order(b)));
+        passkeys.sort_unstable_by(|a, b| list_order(a).cmp(&list_order(b)));
         Ok(passkeys)
     }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::unlock::{self, Vault};
 use super::view::{self, NotFound, full_id};
-use super::{date, interrupted_terminal};
+use super::{date, interrupted_terminal, orphans};
 use crate::authenticator::{AccountView, Passkey, State, Store};
 use crate::cli::failure::{Failure, Status};
 use crate::cli::system;
@@ -31,8 +31,17 @@ enum Sub {
     Rename(Rename),
     /// Deletes a passkey for good
     Delete(Delete),
+    /// Explains the passkeys that no site may know: when, for whom, why, and what to do
+    Orphans(Orphans),
     /// Deletes the passkeys that no site may know, after asking
     Prune(Prune),
+}
+
+#[derive(Args, Clone, Debug)]
+struct Orphans {
+    /// Also those that a laptop took but that never signed in
+    #[arg(long)]
+    unused: bool,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -87,6 +96,7 @@ impl Passkeys {
             Sub::Show(which) => desk.show(&which.id),
             Sub::Rename(rename) => desk.rename(&rename.which.id, &rename.name),
             Sub::Delete(delete) => desk.delete(&delete.which.id, delete.yes).await,
+            Sub::Orphans(orphans) => desk.orphans(orphans.unused),
             Sub::Prune(prune) => desk.prune(prune).await,
         }
     }
@@ -151,7 +161,7 @@ impl Desk {
         if orphans && !self.ui.is_json() {
             self.ui.note(
                 "the answer that announced a passkey in the state \"created\" may never have \
-                 arrived, see: cabled phone passkeys prune",
+                 arrived, see: cabled phone passkeys orphans",
             );
         }
         Ok(())
@@ -197,13 +207,31 @@ impl Desk {
         self.ui_or_json("deleted", deleted(&[passkey]), &words)
     }
 
-    async fn prune(&self, Prune { unused, yes }: &Prune) -> Result<(), Failure> {
+    fn possible_orphans(&self, unused: bool) -> Result<Vec<Passkey>, Failure> {
         let mut orphans = self.all()?;
         orphans.retain(|passkey| match passkey.state() {
             State::Created => true,
-            State::Delivered => *unused,
+            State::Delivered => unused,
             State::Used => false,
         });
+        Ok(orphans)
+    }
+
+    fn orphans(&self, unused: bool) -> Result<(), Failure> {
+        let found = self.possible_orphans(unused)?;
+        let fields = json!({ "orphans": found.iter().map(orphans::json).collect::<Vec<_>>() });
+        if found.is_empty() {
+            return self.ui_or_json("orphans", fields, "No passkey here looks like an orphan.");
+        }
+        self.result("orphans", fields, &orphans::words(&found))?;
+        if !self.ui.is_json() {
+            self.ui.note("to delete them all, after asking: cabled phone passkeys prune");
+        }
+        Ok(())
+    }
+
+    async fn prune(&self, Prune { unused, yes }: &Prune) -> Result<(), Failure> {
+        let orphans = self.possible_orphans(*unused)?;
         if orphans.is_empty() {
             let words = match unused {
                 true => "There is nothing to prune: each passkey has signed in.",

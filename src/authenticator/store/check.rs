@@ -53,6 +53,13 @@ impl fmt::Display for Finding {
     }
 }
 
+/// Of a passkey, what is compared; not its keys, which need not stay in memory.
+struct Seen {
+    id: CredentialId,
+    index: Vec<u8>,
+    replaces: Vec<CredentialId>,
+}
+
 impl Store {
     /// Opens every record and compares them with the index, as of one moment; changes nothing.
     ///
@@ -80,7 +87,7 @@ impl Store {
         &self,
         transaction: &ReadTransaction,
         findings: &mut Vec<Finding>,
-    ) -> Result<BTreeMap<RecordKey, Passkey>, Error> {
+    ) -> Result<BTreeMap<RecordKey, Seen>, Error> {
         let records = transaction.open_table(RECORDS).map_err(database)?;
         let mut passkeys = BTreeMap::new();
         for entry in records.iter().map_err(database)? {
@@ -91,7 +98,7 @@ impl Store {
             });
             match opened {
                 Ok((key, passkey)) if self.keys.record_key(&passkey.id) == key => {
-                    passkeys.insert(key, passkey);
+                    passkeys.insert(key, self.seen(&key, &passkey));
                 }
                 Ok(_) | Err(Error::Corrupt) => findings.push(Finding::Unreadable),
                 Err(error) => return Err(error),
@@ -100,18 +107,24 @@ impl Store {
         Ok(passkeys)
     }
 
+    fn seen(&self, key: &RecordKey, passkey: &Passkey) -> Seen {
+        Seen {
+            id: passkey.id.clone(),
+            index: self.index_key(&passkey.rp.id, key),
+            replaces: passkey.replaces.clone(),
+        }
+    }
+
     fn check_index(
         &self,
         transaction: &ReadTransaction,
-        passkeys: &BTreeMap<RecordKey, Passkey>,
+        passkeys: &BTreeMap<RecordKey, Seen>,
         findings: &mut Vec<Finding>,
     ) -> Result<(), Error> {
         let index = transaction.open_table(BY_RP).map_err(database)?;
         let records = transaction.open_table(RECORDS).map_err(database)?;
-        let mut expected: BTreeMap<_, _> = passkeys
-            .iter()
-            .map(|(key, passkey)| (self.index_key(&passkey.rp.id, key), &passkey.id))
-            .collect();
+        let mut expected: BTreeMap<_, _> =
+            passkeys.values().map(|seen| (seen.index.as_slice(), &seen.id)).collect();
         for entry in index.iter().map_err(database)? {
             let (entry, _) = entry.map_err(database)?;
             if expected.remove(entry.value()).is_some() {
@@ -130,7 +143,7 @@ impl Store {
     }
 }
 
-fn check_replaces(passkeys: &BTreeMap<RecordKey, Passkey>, findings: &mut Vec<Finding>) {
+fn check_replaces(passkeys: &BTreeMap<RecordKey, Seen>, findings: &mut Vec<Finding>) {
     let known: BTreeSet<_> = passkeys.values().map(|passkey| &passkey.id).collect();
     let dangling = passkeys.values().filter(|p| p.replaces.iter().any(|id| !known.contains(id)));
     findings.extend(dangling.map(|passkey| Finding::DanglingReplaces(passkey.id.clone())));

@@ -67,11 +67,36 @@ pub(super) fn json(passkey: &Passkey) -> Value {
     })
 }
 
+/// Why these may go, and why they may not.
+pub(super) fn explain(orphans: &[Passkey]) -> String {
+    let line = |passkey: &Passkey| {
+        let view = AccountView::from(passkey);
+        let why = match passkey.state() {
+            State::Created => "no laptop confirmed that it got the answer",
+            State::Delivered | State::Used => "a laptop took it, but it never signed in",
+        };
+        let (made, account) = (date::iso(passkey.created_at), account(&view));
+        format!("  {made}  {} for {account}: {why}", passkey.rp.id)
+    };
+    let lines = orphans.iter().map(line).collect::<Vec<_>>().join("\n");
+    format!(
+        "Saved here, but maybe unknown to the site:\n{lines}\n\nIf the site lists such a passkey \
+         after all, keep it.\n"
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::authenticator::Timestamp;
     use crate::cli::phone::view::tests::passkey;
+
+    #[test]
+    fn pruning_says_when_for_whom_and_why() {
+        let text = explain(&[passkey(&[1; 32], "anna")]);
+        assert!(text.contains("2022-10-24T05:24:11Z  contoso.com for anna: no laptop confirmed"));
+        assert!(text.contains("keep it"));
+    }
 
     #[test]
     fn each_one_says_when_for_whom_why_and_what_to_do() {

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::unlock::{self, Vault};
 use super::view::{self, NotFound, full_id};
-use super::{date, interrupted_terminal, orphans};
-use crate::authenticator::{AccountView, Passkey, State, Store};
+use super::{interrupted_terminal, orphans};
+use crate::authenticator::{Passkey, State, Store};
 use crate::cli::failure::{Failure, Status};
 use crate::cli::system;
 use crate::cli::terminal::Terminal;
@@ -243,7 +243,8 @@ impl Desk {
             return self.ui_or_json("deleted", deleted(&[]), words);
         }
         if !*yes {
-            let question = format!("{}\nDelete {}?", explain(&orphans), these(orphans.len()));
+            let question =
+                format!("{}\nDelete {}?", orphans::explain(&orphans), these(orphans.len()));
             if !self.confirm(&question).await? {
                 return Err(kept());
             }
@@ -296,35 +297,10 @@ fn these(count: usize) -> String {
     }
 }
 
-/// Why these may go, and why they may not.
-fn explain(orphans: &[Passkey]) -> String {
-    let line = |passkey: &Passkey| {
-        let view = AccountView::from(passkey);
-        let why = match passkey.state() {
-            State::Created => "no laptop confirmed that it got the answer",
-            State::Delivered | State::Used => "a laptop took it, but it never signed in",
-        };
-        let (made, account) = (date::iso(passkey.created_at), view::account(&view));
-        format!("  {made}  {} for {account}: {why}", passkey.rp.id)
-    };
-    let lines = orphans.iter().map(line).collect::<Vec<_>>().join("\n");
-    format!(
-        "Saved here, but maybe unknown to the site:\n{lines}\n\nIf the site lists such a passkey \
-         after all, keep it.\n"
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::cli::phone::view::tests::passkey;
-
-    #[test]
-    fn pruning_says_when_for_whom_and_why() {
-        let text = explain(&[passkey(&[1; 32], "anna")]);
-        assert!(text.contains("2022-10-24T05:24:11Z  contoso.com for anna: no laptop confirmed"));
-        assert!(text.contains("keep it"));
-    }
 
     #[test]
     fn deleted_ids_are_whole() {

@@ -141,6 +141,11 @@ fn passkey(id: u8, account: &str, state: State) -> Passkey {
         discoverable: true,
         cred_protect: CredProtect::Optional,
         prf_seeds: PrfSeeds { verified: Secret::new([2; 32]), unverified: Secret::new([3; 32]) },
+        cred_blob: None,
+        large_blob: None,
+        large_blob_key: None,
+        backup: Backup::ELIGIBLE,
+        origin: Origin::Made,
         label: None,
         created_at: Timestamp(1_666_589_051),
         delivered_at: (state != State::Created).then_some(Timestamp(1_666_589_060)),
@@ -379,7 +384,7 @@ fn passkeys_are_listed_shown_and_renamed() {
     let table = stdout(&output);
     assert_eq!(table.lines().count(), 3, "{table}");
     assert!(table.contains("created, maybe unknown to the site"), "{table}");
-    assert!(stderr(&output).contains("passkeys prune"));
+    assert!(stderr(&output).contains("passkeys orphans"));
     let ids: Vec<_> = home.passkeys().iter().map(|p| text(p, "id").to_owned()).collect();
     assert!(ids.iter().all(|id| id.len() == 43));
     // An ID that begins like an option.

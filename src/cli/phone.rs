@@ -9,12 +9,15 @@
 
 mod consent;
 pub(super) mod date;
+mod exchange;
+mod orphans;
 mod outcome;
 mod passkeys;
 mod pin;
 mod remote;
 mod run;
 mod scan;
+mod store;
 mod unlock;
 mod view;
 
@@ -48,6 +51,9 @@ enum Sub {
     Scan(Box<scan::Scan>),
     Passkeys(passkeys::Passkeys),
     Pin(pin::ChangePin),
+    Store(store::StoreCommand),
+    Export(exchange::Export),
+    Import(exchange::Import),
 }
 
 impl Phone {
@@ -60,6 +66,15 @@ impl Phone {
             }
             Sub::Scan(command) => command.run(ui, &self.vault).await,
             Sub::Passkeys(command) => {
+                or_interrupted(system::interrupted(), command.run(ui, &self.vault)).await
+            }
+            Sub::Export(command) => {
+                or_interrupted(system::interrupted(), command.run(ui, &self.vault)).await
+            }
+            Sub::Import(command) => {
+                or_interrupted(system::interrupted(), command.run(ui, &self.vault)).await
+            }
+            Sub::Store(command) => {
                 or_interrupted(system::interrupted(), command.run(ui, &self.vault)).await
             }
             Sub::Pin(command) => {

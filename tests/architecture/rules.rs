@@ -58,6 +58,7 @@ const PURE_CRATES: &[&str] = &[
 /// Crates with side effects, or that would spread, and the only places for them: the beginning of
 /// a file's name below `src/`.
 const HOMES: &[(&str, &[&str])] = &[
+    ("age", &["authenticator/store"]),
     ("argon2", &["authenticator/store"]),
     ("axum", &["frontend/web"]),
     ("aws_lc_rs", &["hybrid/crypto", "hybrid/noise"]),

@@ -13,7 +13,7 @@ use super::extensions::{self, CRED_PROTECT, Prf};
 use super::{Answer, Engine, Failure, Outcome, attest, no_pin_protocol, valid_rp_id};
 use crate::authenticator::consent::{AccountView, Consent, ConsentRequest, printable};
 use crate::authenticator::passkey::{
-    CredProtect, CredentialId, Passkey, PasskeyStore, PrfSeeds, Timestamp,
+    Backup, CredProtect, CredentialId, Origin, Passkey, PasskeyStore, PrfSeeds, Timestamp,
 };
 use crate::authenticator::{Random, Verification};
 use crate::cbor::Value;
@@ -85,6 +85,11 @@ impl Registration {
                 verified: Secret::random(&mut rng),
                 unverified: Secret::random(&mut rng),
             },
+            cred_blob: None,
+            large_blob: None,
+            large_blob_key: None,
+            backup: Backup::ELIGIBLE,
+            origin: Origin::Made,
             label: None,
             created_at: now,
             delivered_at: None,
@@ -156,7 +161,7 @@ impl<S: PasskeyStore + Sync, C: Consent + Sync> Engine<S, C> {
     ) -> Result<MakeCredentialResponse, Failure> {
         let key = attest::signing_key(passkey)?;
         let hash = &registration.request.client_data_hash;
-        let mut data = attest::authenticator_data(&passkey.rp.id, proof);
+        let mut data = attest::authenticator_data(passkey, proof);
         data.attested = Some(attest::attested(&self.config, passkey, &key)?);
         data.extensions = registration
             .cred_protect

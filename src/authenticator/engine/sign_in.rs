@@ -133,7 +133,7 @@ impl<S: PasskeyStore + Sync, C: Consent + Sync> Engine<S, C> {
 impl SignIn {
     fn respond(&self, passkey: &Passkey) -> Result<GetAssertionResponse, Failure> {
         let key = attest::signing_key(passkey)?;
-        let auth_data = attest::authenticator_data(&passkey.rp.id, self.proof).encode();
+        let auth_data = attest::authenticator_data(passkey, self.proof).encode();
         let signature = attest::sign(&key, &auth_data, &self.client_data_hash);
         Ok(GetAssertionResponse {
             credential: Some(CredentialDescriptor::new(passkey.id.as_bytes().to_vec())),

@@ -41,7 +41,7 @@ impl Vault {
         let (vault, now) = (self.clone(), (self.sources.clock)());
         let unlocked = blocking(move || match vault.store() {
             Ok(store) => store.verify_pin(&pin, now),
-            Err(_) => vault.locked.unlock(&pin, now).map(|(store, verification)| {
+            Err(_) => vault.locked.unlock(&pin, now, &mut *(vault.sources.rng)()).map(|(store, verification)| {
                 *vault.slot() = Some(store);
                 verification
             }),
@@ -72,7 +72,8 @@ impl Vault {
     }
 
     pub(super) async fn delete(&self, id: CredentialId) -> Result<(), Error> {
-        self.with(move |store| store.delete(&id)).await
+        let rng = Arc::clone(&self.sources.rng);
+        self.with(move |store| store.delete(&id, &mut *rng())).await
     }
 
     pub(super) async fn orphans(&self, unused: bool) -> Result<Vec<Passkey>, Error> {

@@ -13,8 +13,12 @@
 //! asynchronous caller gives them a thread. Depends on the pure modules and siblings only; redb is
 //! used nowhere else.
 
+mod backup;
+mod check;
 mod error;
+pub mod exchange;
 mod file;
+mod migrate;
 mod passkeys;
 mod pin;
 mod record;
@@ -26,6 +30,8 @@ use std::sync::Arc;
 
 use redb::ReadableTable;
 
+pub use self::backup::Restoration;
+pub use self::check::{Checkup, Finding};
 pub use self::error::Error;
 use self::error::database;
 use self::file::{Db, META_ATTEMPTS, META_WRAP, Tables};
@@ -42,7 +48,7 @@ use super::passkey::Timestamp;
 use crate::secret::Secret;
 
 /// The newest schema that this program reads, and the one that it writes.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 
 /// Bytes that the owner's name for a passkey has at most.
 pub const MAX_LABEL: usize = 255;
@@ -51,6 +57,8 @@ pub const MAX_LABEL: usize = 255;
 #[derive(Clone)]
 pub struct Locked {
     db: Arc<Db>,
+    /// Whether a migration leaves a copy from before it.
+    keep_copy: bool,
 }
 
 /// An unlocked store; clones share the file. The keys are wiped with the last clone.
@@ -80,16 +88,24 @@ impl Locked {
     /// [`Error::NotFound`], [`Error::InUse`], [`Error::NewerSchema`], [`Error::Corrupt`] and those
     /// of the file system.
     pub fn open(dir: &Path) -> Result<Self, Error> {
-        Db::open(dir).map(|db| Self { db: Arc::new(db) })
+        Db::open(dir).map(|db| Self { db: Arc::new(db), keep_copy: true })
     }
 
-    /// Unlocks with the PIN; the try is counted in the file before the PIN is looked at.
+    /// Unlocks with the PIN; the try is counted in the file before the PIN is looked at. A store of
+    /// an older schema is brought to this one, and a copy of what it was is left beside it.
     ///
     /// # Errors
     ///
     /// [`Error::WrongPin`], [`Error::LockedOut`], or the file fails.
-    pub fn unlock(&self, pin: &Pin, now: Timestamp) -> Result<(Store, Verification), Error> {
-        let (keys, _) = unwrap_key(&self.db, pin, now).map(|(key, w)| (Keys::derive(&key), w))?;
+    pub fn unlock(
+        &self,
+        pin: &Pin,
+        now: Timestamp,
+        rng: Random<'_>,
+    ) -> Result<(Store, Verification), Error> {
+        let (data_key, _) = unwrap_key(&self.db, pin, now)?;
+        let keys = Keys::derive(&data_key);
+        migrate::run(&self.db, &keys, self.keep_copy, rng)?;
         let store = Store { db: Arc::clone(&self.db), keys: Arc::new(keys) };
         Ok((store, Verification::by_pin()))
     }
@@ -146,7 +162,7 @@ impl Store {
     /// The same store without its keys.
     #[must_use]
     pub fn locked(&self) -> Locked {
-        Locked { db: Arc::clone(&self.db) }
+        Locked { db: Arc::clone(&self.db), keep_copy: true }
     }
 
     /// Verifies the user again, in an unlocked store; wrong PINs count as they do in unlocking.

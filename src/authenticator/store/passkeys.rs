@@ -2,7 +2,7 @@
 //!
 //! Depends on redb and siblings only.
 
-use redb::ReadableTable;
+use redb::{ReadableTable, ReadableTableMetadata};
 
 use super::error::{Error, database};
 use super::file::{BY_RP, RECORDS, Tables};
@@ -22,13 +22,15 @@ impl Store {
     /// [`Error::Corrupt`] if one of them does not open, and those of the file.
     pub fn list(&self) -> Result<Vec<Passkey>, Error> {
         let table = self.db.read()?.open_table(RECORDS).map_err(database)?;
-        let mut passkeys = Vec::new();
+        // With its whole size from the start and sorted in place: no copy with keys is left behind.
+        let count = table.len().map_err(database)?;
+        let mut passkeys = Vec::with_capacity(usize::try_from(count).map_err(|_| Error::Corrupt)?);
         for entry in table.iter().map_err(database)? {
             let (key, sealed) = entry.map_err(database)?;
             let key = key.value().try_into().map_err(|_| Error::Corrupt)?;
             passkeys.push(self.open_record(&key, sealed.value())?);
         }
-        passkeys.sort_by(|a, b| list_order(a).cmp(&list_order(b)));
+        passkeys.sort_unstable_by(|a, b| list_order(a).cmp(&list_order(b)));
         Ok(passkeys)
     }
 
@@ -69,18 +71,18 @@ impl Store {
     /// # Errors
     ///
     /// [`Error::NoSuchPasskey`], and those of the file.
-    pub fn delete(&self, id: &CredentialId) -> Result<(), Error> {
-        self.db.write(|tables| match self.remove(tables, id)? {
+    pub fn delete(&self, id: &CredentialId, rng: Random<'_>) -> Result<(), Error> {
+        self.db.write(|tables| match self.remove(tables, id, rng)? {
             true => Ok(()),
             false => Err(Error::NoSuchPasskey),
         })
     }
 
-    fn open_record(&self, key: &RecordKey, sealed: &[u8]) -> Result<Passkey, Error> {
+    pub(super) fn open_record(&self, key: &RecordKey, sealed: &[u8]) -> Result<Passkey, Error> {
         record::decode(&self.keys.open(key, sealed)?)
     }
 
-    fn index_key(&self, rp_id: &str, key: &RecordKey) -> Vec<u8> {
+    pub(super) fn index_key(&self, rp_id: &str, key: &RecordKey) -> Vec<u8> {
         [self.keys.rp_key(rp_id), *key].concat()
     }
 
@@ -101,20 +103,55 @@ impl Store {
         tables.by_rp.insert(&index[..], &[][..]).map(drop).map_err(database)
     }
 
-    fn take(&self, tables: &Tables<'_>, id: &CredentialId) -> Result<Option<Passkey>, Error> {
+    pub(super) fn take(
+        &self,
+        tables: &Tables<'_>,
+        id: &CredentialId,
+    ) -> Result<Option<Passkey>, Error> {
         let key = self.keys.record_key(id);
         let sealed = tables.records.get(&key[..]).map_err(database)?;
         sealed.map(|sealed| self.open_record(&key, sealed.value())).transpose()
     }
 
-    /// False if there was none.
-    fn remove(&self, tables: &mut Tables<'_>, id: &CredentialId) -> Result<bool, Error> {
+    /// False if there was none. Nobody waits to replace it any more.
+    fn remove(
+        &self,
+        tables: &mut Tables<'_>,
+        id: &CredentialId,
+        rng: Random<'_>,
+    ) -> Result<bool, Error> {
         let Some(passkey) = self.take(tables, id)? else { return Ok(false) };
         let key = self.keys.record_key(id);
         let index = self.index_key(&passkey.rp.id, &key);
         tables.by_rp.remove(&index[..]).map_err(database)?;
         tables.records.remove(&key[..]).map_err(database)?;
+        // Not moved out of their place one by one, where each would leave its keys behind.
+        let mut of_site = self.of_rp(&tables.by_rp, &tables.records, &passkey.rp.id)?;
+        for waiting in &mut of_site {
+            if waiting.replaces.contains(id) {
+                waiting.replaces.retain(|replaced| replaced != id);
+                self.put(tables, waiting, rng)?;
+            }
+        }
         Ok(true)
+    }
+
+    fn of_rp(
+        &self,
+        index: &impl ReadableTable<&'static [u8], &'static [u8]>,
+        records: &impl ReadableTable<&'static [u8], &'static [u8]>,
+        rp_id: &str,
+    ) -> Result<Vec<Passkey>, Error> {
+        let (first, last) = (self.index_key(rp_id, &[0; 32]), self.index_key(rp_id, &[0xff; 32]));
+        let range = || index.range(&first[..]..=&last[..]).map_err(database);
+        let mut passkeys = Vec::with_capacity(range()?.count());
+        for entry in range()? {
+            let (entry, _) = entry.map_err(database)?;
+            let key = entry.value().last_chunk().ok_or(Error::Corrupt)?;
+            let sealed = records.get(&key[..]).map_err(database)?.ok_or(Error::Corrupt)?;
+            passkeys.push(self.open_record(key, sealed.value())?);
+        }
+        Ok(passkeys)
     }
 
     /// Changes one passkey, and removes those that `change` names, in one transaction.
@@ -127,7 +164,7 @@ impl Store {
         self.db.write(|tables| {
             let mut passkey = self.take(tables, id)?.ok_or(Error::NoSuchPasskey)?;
             for obsolete in change(&mut passkey) {
-                self.remove(tables, &obsolete)?;
+                self.remove(tables, &obsolete, rng)?;
             }
             self.put(tables, &passkey, rng)
         })
@@ -139,15 +176,8 @@ impl PasskeyStore for Store {
         let transaction = self.db.read()?;
         let index = transaction.open_table(BY_RP).map_err(database)?;
         let records = transaction.open_table(RECORDS).map_err(database)?;
-        let (first, last) = (self.index_key(rp_id, &[0; 32]), self.index_key(rp_id, &[0xff; 32]));
-        let mut passkeys = Vec::new();
-        for entry in index.range(&first[..]..=&last[..]).map_err(database)? {
-            let (entry, _) = entry.map_err(database)?;
-            let key = entry.value().last_chunk().ok_or(Error::Corrupt)?;
-            let sealed = records.get(&key[..]).map_err(database)?.ok_or(Error::Corrupt)?;
-            passkeys.push(self.open_record(key, sealed.value())?);
-        }
-        passkeys.sort_by(|a, b| list_order(a).cmp(&list_order(b)));
+        let mut passkeys = self.of_rp(&index, &records, rp_id)?;
+        passkeys.sort_unstable_by(|a, b| list_order(a).cmp(&list_order(b)));
         Ok(passkeys)
     }
 

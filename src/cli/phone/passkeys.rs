@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::unlock::{self, Vault};
 use super::view::{self, NotFound, full_id};
-use super::{date, interrupted_terminal};
-use crate::authenticator::{AccountView, Passkey, State, Store};
+use super::{interrupted_terminal, orphans};
+use crate::authenticator::{Passkey, State, Store};
 use crate::cli::failure::{Failure, Status};
 use crate::cli::system;
 use crate::cli::terminal::Terminal;
@@ -31,8 +31,17 @@ enum Sub {
     Rename(Rename),
     /// Deletes a passkey for good
     Delete(Delete),
+    /// Explains the passkeys that no site may know: when, for whom, why, and what to do
+    Orphans(Orphans),
     /// Deletes the passkeys that no site may know, after asking
     Prune(Prune),
+}
+
+#[derive(Args, Clone, Debug)]
+struct Orphans {
+    /// Also those that a laptop took but that never signed in
+    #[arg(long)]
+    unused: bool,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -87,6 +96,7 @@ impl Passkeys {
             Sub::Show(which) => desk.show(&which.id),
             Sub::Rename(rename) => desk.rename(&rename.which.id, &rename.name),
             Sub::Delete(delete) => desk.delete(&delete.which.id, delete.yes).await,
+            Sub::Orphans(orphans) => desk.orphans(orphans.unused),
             Sub::Prune(prune) => desk.prune(prune).await,
         }
     }
@@ -151,7 +161,7 @@ impl Desk {
         if orphans && !self.ui.is_json() {
             self.ui.note(
                 "the answer that announced a passkey in the state \"created\" may never have \
-                 arrived, see: cabled phone passkeys prune",
+                 arrived, see: cabled phone passkeys orphans",
             );
         }
         Ok(())
@@ -197,13 +207,31 @@ impl Desk {
         self.ui_or_json("deleted", deleted(&[passkey]), &words)
     }
 
-    async fn prune(&self, Prune { unused, yes }: &Prune) -> Result<(), Failure> {
+    fn possible_orphans(&self, unused: bool) -> Result<Vec<Passkey>, Failure> {
         let mut orphans = self.all()?;
         orphans.retain(|passkey| match passkey.state() {
             State::Created => true,
-            State::Delivered => *unused,
+            State::Delivered => unused,
             State::Used => false,
         });
+        Ok(orphans)
+    }
+
+    fn orphans(&self, unused: bool) -> Result<(), Failure> {
+        let found = self.possible_orphans(unused)?;
+        let fields = json!({ "orphans": found.iter().map(orphans::json).collect::<Vec<_>>() });
+        if found.is_empty() {
+            return self.ui_or_json("orphans", fields, "No passkey here looks like an orphan.");
+        }
+        self.result("orphans", fields, &orphans::words(&found))?;
+        if !self.ui.is_json() {
+            self.ui.note("to delete them all, after asking: cabled phone passkeys prune");
+        }
+        Ok(())
+    }
+
+    async fn prune(&self, Prune { unused, yes }: &Prune) -> Result<(), Failure> {
+        let orphans = self.possible_orphans(*unused)?;
         if orphans.is_empty() {
             let words = match unused {
                 true => "There is nothing to prune: each passkey has signed in.",
@@ -215,7 +243,8 @@ impl Desk {
             return self.ui_or_json("deleted", deleted(&[]), words);
         }
         if !*yes {
-            let question = format!("{}\nDelete {}?", explain(&orphans), these(orphans.len()));
+            let question =
+                format!("{}\nDelete {}?", orphans::explain(&orphans), these(orphans.len()));
             if !self.confirm(&question).await? {
                 return Err(kept());
             }
@@ -235,7 +264,8 @@ impl Desk {
     }
 
     fn remove(&self, passkeys: &[Passkey]) -> Result<(), Failure> {
-        let mut each = passkeys.iter().map(|passkey| self.store.delete(&passkey.id));
+        let mut each =
+            passkeys.iter().map(|passkey| self.store.delete(&passkey.id, &mut system::random()));
         each.try_for_each(|result| result.map_err(|error| unlock::failed(&error)))
     }
 
@@ -267,35 +297,10 @@ fn these(count: usize) -> String {
     }
 }
 
-/// Why these may go, and why they may not.
-fn explain(orphans: &[Passkey]) -> String {
-    let line = |passkey: &Passkey| {
-        let view = AccountView::from(passkey);
-        let why = match passkey.state() {
-            State::Created => "no laptop confirmed that it got the answer",
-            State::Delivered | State::Used => "a laptop took it, but it never signed in",
-        };
-        let (made, account) = (date::iso(passkey.created_at), view::account(&view));
-        format!("  {made}  {} for {account}: {why}", passkey.rp.id)
-    };
-    let lines = orphans.iter().map(line).collect::<Vec<_>>().join("\n");
-    format!(
-        "Saved here, but maybe unknown to the site:\n{lines}\n\nIf the site lists such a passkey \
-         after all, keep it.\n"
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::cli::phone::view::tests::passkey;
-
-    #[test]
-    fn pruning_says_when_for_whom_and_why() {
-        let text = explain(&[passkey(&[1; 32], "anna")]);
-        assert!(text.contains("2022-10-24T05:24:11Z  contoso.com for anna: no laptop confirmed"));
-        assert!(text.contains("keep it"));
-    }
 
     #[test]
     fn deleted_ids_are_whole() {

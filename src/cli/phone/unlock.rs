@@ -63,7 +63,8 @@ impl Vault {
         self.unlock(&locked, terminal).await
     }
 
-    async fn unlock(
+    /// Unlocks with the PIN of the file, or the one that is typed.
+    pub(super) async fn unlock(
         &self,
         locked: &Locked,
         terminal: Option<&Terminal>,
@@ -137,7 +138,7 @@ fn create(folder: &Path, pin: &Pin) -> Result<(Store, Verification), Error> {
 async fn unlock(locked: &Locked, pin: Pin) -> Result<Unlocked, Error> {
     let locked = locked.clone();
     let now = Timestamp(system::unix_time());
-    let unlocked = blocking(move || locked.unlock(&pin, now)).await;
+    let unlocked = blocking(move || locked.unlock(&pin, now, &mut system::random())).await;
     let (store, proof) = unlocked.unwrap_or(Err(Error::NeedsReopen))?;
     Ok(Unlocked { store, proof, typed_at: None })
 }

@@ -1,0 +1,247 @@
+//! `cabled phone export` and `cabled phone import`: moving house.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use super::store::tell;
+use super::unlock::{self, Vault};
+use super::view::{account, full_id};
+use super::{blocking, interrupted_terminal};
+use crate::authenticator::store::Error;
+use crate::authenticator::store::exchange::{
+    self, Lock, MAX_FILE, OpenError, Opener, Plan, Skipped, Why,
+};
+use crate::authenticator::{AccountView, CredentialId, Passkey, Store, Timestamp};
+use crate::cli::failure::{Failure, Status};
+use crate::cli::system;
+use crate::cli::terminal::Terminal;
+use crate::cli::ui::Ui;
+
+/// Bytes of an identity file that are read at most.
+const MAX_IDENTITY: u64 = 64 << 10;
+
+/// Copies the passkeys into an encrypted file that other programs can read
+#[derive(Args, Clone, Debug)]
+pub(super) struct Export {
+    /// The new file; one that is there is never overwritten
+    file: PathBuf,
+    /// Encrypt for this age key instead of a passphrase; may be given several times
+    #[arg(long, value_name = "age1...")]
+    recipient: Vec<String>,
+}
+
+/// Adds the passkeys of an encrypted file of the Credential Exchange Format, after asking
+#[derive(Args, Clone, Debug)]
+pub(super) struct Import {
+    /// The file, encrypted with age
+    file: PathBuf,
+    /// Decrypt with the age key in this file instead of a passphrase
+    #[arg(long, value_name = "FILE")]
+    identity: Option<PathBuf>,
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
+}
+
+fn now() -> Timestamp {
+    Timestamp(system::unix_time())
+}
+
+fn ids(ids: &[CredentialId]) -> Vec<String> {
+    ids.iter().map(full_id).collect()
+}
+
+fn nobody() -> Failure {
+    let error = "nobody can be asked: there is no terminal";
+    Failure::new(Status::Usage, error, "run it in a terminal, or say --yes and name age keys")
+}
+
+async fn passphrase(
+    terminal: Option<&Terminal>,
+    prompt: &str,
+) -> Result<Zeroizing<String>, Failure> {
+    let typed = terminal.ok_or_else(nobody)?.hidden(prompt).await;
+    let typed = typed.map_err(|error| interrupted_terminal(&error))?;
+    typed.filter(|text| !text.is_empty()).ok_or_else(|| {
+        Failure::new(Status::Usage, "no passphrase was given", "run it again and type one")
+    })
+}
+
+impl Export {
+    pub(super) async fn run(&self, ui: Ui, vault: &Vault) -> Result<(), Failure> {
+        let terminal = Terminal::open();
+        let store = vault.open(terminal.as_ref()).await?.store;
+        let lock = self.lock(terminal.as_ref()).await?;
+        let file = self.file.clone();
+        let done = blocking(move || export(&store, &lock, &file)).await??;
+        let shown = self.file.display().to_string();
+        let words = format!(
+            "Copied {} to {shown}.{}{}",
+            count(done.passkeys.len()),
+            aside(done.bound.len(), "stayed: its site was told that it never leaves this phone"),
+            aside(done.without_large_blob.len(), "left behind what its site keeps in largeBlob"),
+        );
+        let fields = json!({
+            "file": shown,
+            "passkeys": ids(&done.passkeys),
+            "bound": ids(&done.bound),
+            "withoutLargeBlob": ids(&done.without_large_blob),
+        });
+        tell(ui, "exported", &words, fields)
+    }
+
+    async fn lock(&self, terminal: Option<&Terminal>) -> Result<Lock, Failure> {
+        if !self.recipient.is_empty() {
+            return Ok(Lock::Recipients(self.recipient.clone()));
+        }
+        let prompt = "Passphrase for the file; whoever knows it has your passkeys: ";
+        let first = passphrase(terminal, prompt).await?;
+        let again = passphrase(terminal, "The same again: ").await?;
+        match *first == *again {
+            true => Ok(Lock::Passphrase(first)),
+            false => Err(Failure::new(Status::Usage, "these two differ", "run it again")),
+        }
+    }
+}
+
+fn export(store: &Store, lock: &Lock, file: &Path) -> Result<exchange::Export, Failure> {
+    let export = store.export(now()).map_err(|error| unlock::failed(&error))?;
+    let sealed = lock.seal(&export.document).map_err(|error| envelope(&error))?;
+    exchange::write_new(file, &sealed).map_err(|error| match error {
+        Error::AlreadyExists => {
+            let error = format!("there already is a file {}", file.display());
+            Failure::new(Status::Storage, error, "name a new one; it is never overwritten")
+        }
+        error => unlock::failed(&error),
+    })?;
+    // Durable now: from here on it is true that copies exist.
+    let marked = store.mark_backed_up(&export.passkeys, &mut system::random());
+    marked.map(|()| export).map_err(|error| unlock::failed(&error))
+}
+
+fn envelope(error: &OpenError) -> Failure {
+    let (status, hint) = match error {
+        OpenError::NoKey => {
+            (Status::Usage, "a recipient is age1..., an identity AGE-SECRET-KEY-1...")
+        }
+        OpenError::WrongKey => (Status::Refused, "try another passphrase, or --identity FILE"),
+        OpenError::TooMuchWork => (Status::Refused, "encrypt the file again with age itself"),
+        _ => (Status::Storage, "check the file; nothing was changed"),
+    };
+    Failure::because(status, error, hint)
+}
+
+fn count(passkeys: usize) -> String {
+    match passkeys {
+        1 => "1 passkey".to_owned(),
+        count => format!("{count} passkeys"),
+    }
+}
+
+fn aside(passkeys: usize, what: &str) -> String {
+    match passkeys {
+        0 => String::new(),
+        some => format!("\n{} {what}.", count(some)),
+    }
+}
+
+impl Import {
+    pub(super) async fn run(&self, ui: Ui, vault: &Vault) -> Result<(), Failure> {
+        let terminal = Terminal::open();
+        if !self.yes && terminal.is_none() {
+            return Err(nobody());
+        }
+        let sealed = read(&self.file, MAX_FILE)?;
+        let store = vault.open(terminal.as_ref()).await?.store;
+        let opener = match &self.identity {
+            Some(path) => {
+                let bytes = read(path, MAX_IDENTITY)?;
+                let text = std::str::from_utf8(&bytes).map_err(|_| envelope(&OpenError::NoKey))?;
+                Opener::Identities(Zeroizing::new(text.to_owned()))
+            }
+            None => {
+                Opener::Passphrase(passphrase(terminal.as_ref(), "Passphrase of the file: ").await?)
+            }
+        };
+        let planning = store.clone();
+        let plan = blocking(move || plan(&planning, &opener, &sealed)).await??;
+        if let Some(terminal) = terminal.filter(|_| !self.yes && !plan.passkeys.is_empty()) {
+            let question = format!("{}\nAdd {}?", summary(&plan), count(plan.passkeys.len()));
+            let answer = terminal.confirm(&question).await;
+            if !answer.map_err(|error| interrupted_terminal(&error))? {
+                let hint = "answer y to import, or say --yes";
+                return Err(Failure::new(Status::Refused, "nothing was imported", hint));
+            }
+        }
+        let fields = fields(&plan);
+        let words = format!("{}Added {}.", skipped_lines(&plan), count(plan.passkeys.len()));
+        let imported = blocking(move || store.import(&plan, &mut system::random())).await?;
+        imported.map_err(|error| unlock::failed(&error))?;
+        tell(ui, "imported", &words, fields)
+    }
+}
+
+fn plan(store: &Store, opener: &Opener, sealed: &[u8]) -> Result<Plan, Failure> {
+    let document = opener.open(sealed).map_err(|error| envelope(&error))?;
+    let plan = store.plan_import(&document, now(), &mut system::random());
+    plan.map_err(|error| unlock::failed(&error))?.ok_or_else(|| {
+        let error = "the file holds no document of the Credential Exchange Format";
+        Failure::new(Status::Storage, error, "export it again from the other program")
+    })
+}
+
+fn summary(plan: &Plan) -> String {
+    let line = |passkey: &Passkey| {
+        let view = AccountView::from(passkey);
+        format!("  {} for {}\n", passkey.rp.id, account(&view))
+    };
+    let adding: String = plan.passkeys.iter().map(line).collect();
+    format!("To be added:\n{adding}{}", skipped_lines(plan))
+}
+
+fn skipped_lines(plan: &Plan) -> String {
+    let line = |Skipped { title, why }: &Skipped| {
+        let title = if title.is_empty() { "(no title)" } else { title };
+        format!("Skipped {title}: {why}.\n")
+    };
+    plan.skipped.iter().map(line).collect()
+}
+
+fn fields(plan: &Plan) -> Value {
+    let skipped = |Skipped { title, why }: &Skipped| {
+        let (reason, kind) = match why {
+            Why::OtherType(kind) => ("other-type", Some(kind)),
+            Why::OtherAlgorithm => ("other-algorithm", None),
+            Why::AlreadyHere => ("already-here", None),
+            _ => ("broken", None),
+        };
+        json!({ "title": title, "reason": reason, "type": kind })
+    };
+    json!({
+        "passkeys": plan.passkeys.iter().map(|p| full_id(&p.id)).collect::<Vec<_>>(),
+        "skipped": plan.skipped.iter().map(skipped).collect::<Vec<_>>(),
+    })
+}
+
+/// A file of bounded size.
+fn read(path: &Path, most: u64) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let failed = |error: &std::io::Error| {
+        let error = format!("cannot read {}: {error}", path.display());
+        Failure::new(Status::Storage, error, "name a file that you may read")
+    };
+    let file = File::open(path).map_err(|error| failed(&error))?;
+    let mut bytes = Zeroizing::new(Vec::new());
+    file.take(most + 1).read_to_end(&mut bytes).map_err(|error| failed(&error))?;
+    match bytes.len() as u64 > most {
+        true => {
+            let error = format!("{} is too large", path.display());
+            Err(Failure::new(Status::Storage, error, "export fewer passkeys at once"))
+        }
+        false => Ok(bytes),
+    }
+}

@@ -13,6 +13,7 @@
 //! asynchronous caller gives them a thread. Depends on the pure modules and siblings only; redb is
 //! used nowhere else.
 
+mod client_pin;
 mod error;
 mod file;
 mod passkeys;
@@ -129,6 +130,7 @@ impl Store {
         let wrap = Wrap::seal(&data_key, pin, cost, rng)?.encode();
         let db = Db::create(dir, |tables| {
             tables.put_meta(META_WRAP, &wrap)?;
+            client_pin::put_pin_hash(tables, &data_key, pin)?;
             tables.put_meta(META_ATTEMPTS, &Attempts::default().encode())
         })?;
         Ok(Self { db: Arc::new(db), keys: Arc::new(Keys::derive(&data_key)) })
@@ -166,7 +168,10 @@ impl Store {
     ) -> Result<(), Error> {
         let (data_key, cost) = unwrap_key(&self.db, old, now)?;
         let wrap = Wrap::seal(&data_key, new, cost, rng)?.encode();
-        self.db.write(|tables| tables.put_meta(META_WRAP, &wrap))
+        self.db.write(|tables| {
+            tables.put_meta(META_WRAP, &wrap)?;
+            client_pin::put_pin_hash(tables, &data_key, new)
+        })
     }
 }
 
@@ -177,7 +182,11 @@ fn unwrap_key(db: &Db, pin: &Pin, now: Timestamp) -> Result<(Secret<32>, KdfCost
     let Some(data_key) = wrap.open(pin)? else {
         return Err(Error::WrongPin { tries_left: attempts.tries_left() });
     };
-    db.write(|tables| tables.put_meta(META_ATTEMPTS, &Attempts::default().encode()))?;
+    db.write(|tables| {
+        // Each time, for stores made before it was kept.
+        client_pin::put_pin_hash(tables, &data_key, pin)?;
+        tables.put_meta(META_ATTEMPTS, &Attempts::default().encode())
+    })?;
     Ok((data_key, wrap.cost()))
 }
 

@@ -51,6 +51,10 @@ impl Pin {
             _ => Ok(Self(text)),
         }
     }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
 }
 
 impl fmt::Debug for Pin {

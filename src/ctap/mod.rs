@@ -12,6 +12,7 @@
 //! | `authenticator_data`, `cose` | WebAuthn 6.1, RFC 9053 |
 //! | `client_pin`, `pin_protocol` | 6.5 |
 //! | `credential_management`, `large_blobs` | 6.8, 6.10 |
+//! | `hmac_secret` | 12.5 |
 //! | `entities` | 6.1, parameters shared by requests |
 //! | `command`, `status` | 8.1, 8.2 |
 
@@ -23,6 +24,7 @@ mod credential_management;
 mod entities;
 mod get_assertion;
 mod get_info;
+mod hmac_secret;
 mod large_blobs;
 mod make_credential;
 mod pin_protocol;
@@ -39,6 +41,7 @@ pub use entities::{
 };
 pub use get_assertion::{GetAssertionRequest, GetAssertionResponse};
 pub use get_info::GetInfo;
+pub use hmac_secret::HmacSecretInput;
 pub use large_blobs::{LargeBlobsRequest, large_blobs_response};
 pub use make_credential::{MakeCredentialRequest, MakeCredentialResponse};
 pub use pin_protocol::{AgreementKey, PinProtocol, SharedSecret, TOKEN_LEN, authenticate_matches};

@@ -46,15 +46,18 @@ pub(super) fn attested(
     passkey: &Passkey,
     key: &SigningKey,
 ) -> Result<AttestedCredential, Failure> {
-    let point = key.verifying_key().to_encoded_point(false);
-    let public_key = Es256PublicKey::from_sec1(point.as_bytes());
     Ok(AttestedCredential {
         aaguid: config.aaguid,
         id: passkey.id.as_bytes().to_vec(),
-        public_key: public_key
-            .map(CosePublicKey::Es256)
-            .ok_or(Failure::Store(store::Error::Corrupt))?,
+        public_key: public_key(key)?,
     })
+}
+
+/// The public half, as it is told.
+pub(super) fn public_key(key: &SigningKey) -> Result<CosePublicKey, Failure> {
+    let point = key.verifying_key().to_encoded_point(false);
+    let public_key = Es256PublicKey::from_sec1(point.as_bytes());
+    public_key.map(CosePublicKey::Es256).ok_or(Failure::Store(store::Error::Corrupt))
 }
 
 /// Format and statement.

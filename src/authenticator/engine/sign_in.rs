@@ -5,14 +5,18 @@
 use std::cmp::Reverse;
 
 use super::extensions::Prf;
+use super::hmac_secret::{HMAC_SECRET, HmacSecret};
 use super::{
-    Answer, Engine, Failure, Outcome, SeveralAccounts, attest, no_pin_protocol, valid_rp_id,
+    Answer, Engine, Failure, Outcome, Session, SeveralAccounts, Transport, attest, proof,
+    valid_rp_id,
 };
-use crate::authenticator::Verification;
 use crate::authenticator::consent::{AccountView, Consent, ConsentRequest};
 use crate::authenticator::passkey::{CredentialId, Passkey, PasskeyStore, Timestamp};
+use crate::authenticator::{Random, Verification};
+use crate::cbor::Value;
 use crate::ctap::{
-    CredentialDescriptor, GetAssertionRequest, GetAssertionResponse, PUBLIC_KEY, Status, UserEntity,
+    CredentialDescriptor, GetAssertionRequest, GetAssertionResponse, PUBLIC_KEY, Permissions,
+    Status, UserEntity,
 };
 
 /// Seconds that a client may take between two accounts of a listing.
@@ -22,6 +26,7 @@ const NEXT_WITHIN: u64 = 30;
 struct SignIn {
     client_data_hash: [u8; 32],
     prf: Option<Prf>,
+    hmac_secret: Option<HmacSecret>,
     proof: Verification,
 }
 
@@ -33,9 +38,23 @@ pub(super) struct Listing {
 }
 
 impl<S: PasskeyStore + Sync, C: Consent + Sync> Engine<S, C> {
-    pub(super) async fn get_assertion(&mut self, body: &[u8], now: Timestamp) -> Answer {
+    pub(super) async fn get_assertion(
+        &mut self,
+        body: &[u8],
+        transport: Transport,
+        now: Timestamp,
+        rng: Random<'_>,
+    ) -> Answer {
         let request = read(body)?;
-        let prf = Prf::read(&request.extensions)?;
+        let (param, hash) = (&request.pin_uv_auth_param, &request.client_data_hash);
+        let proof = proof(transport, param, request.pin_uv_auth_protocol, hash);
+        let may = Permissions::GET_ASSERTION;
+        self.permitted(transport, proof, may, &request.rp_id, now).await?;
+        // The same secret, in the form that the transport has for it.
+        let (prf, hmac_secret) = match transport {
+            Transport::Hybrid => (Prf::read(&request.extensions)?, None),
+            Transport::Hid => (None, HmacSecret::read(&request.extensions, &self.tokens)?),
+        };
         let named = !request.allow_list.is_empty();
         let mut passkeys = self.candidates(&request)?;
         if passkeys.is_empty() {
@@ -45,13 +64,14 @@ impl<S: PasskeyStore + Sync, C: Consent + Sync> Engine<S, C> {
         let accounts = passkeys.iter().map(AccountView::from).collect();
         let approval = self.ask(ConsentRequest::SignIn { rp_id: request.rp_id, accounts, pick });
         let approval = approval.await?;
+        self.tokens.use_up();
         let client_data_hash = request.client_data_hash;
-        let sign_in = SignIn { client_data_hash, prf, proof: approval.verification };
+        let sign_in = SignIn { client_data_hash, prf, hmac_secret, proof: approval.verification };
         if !pick && !named && passkeys.len() > 1 {
-            return self.list(sign_in, passkeys, now);
+            return self.list(sign_in, passkeys, now, rng);
         }
         let passkey = passkeys.swap_remove(if pick { approval.account } else { 0 });
-        let mut response = sign_in.respond(&passkey)?;
+        let mut response = sign_in.respond(&passkey, rng)?;
         response.user_selected = (pick && !named).then_some(true);
         response.user = user(&passkey, false);
         let first_proof = named && passkey.delivered_at.is_none();
@@ -61,27 +81,44 @@ impl<S: PasskeyStore + Sync, C: Consent + Sync> Engine<S, C> {
 
     pub(super) fn get_next_assertion(
         &mut self,
-        listing: Option<Listing>,
+        session: Option<Session>,
         now: Timestamp,
+        rng: Random<'_>,
     ) -> Answer {
-        let current = listing.filter(|listing| now <= listing.until);
-        self.list_next(current.ok_or(Status::NOT_ALLOWED)?, None, now)
+        match session {
+            Some(Session::Listing(listing)) if now <= listing.until => {
+                self.list_next(listing, None, now, rng)
+            }
+            _ => Err(Status::NOT_ALLOWED.into()),
+        }
     }
 
     /// Answers with the first of several accounts and keeps the others for the client to fetch.
-    fn list(&mut self, sign_in: SignIn, mut rest: Vec<Passkey>, now: Timestamp) -> Answer {
+    fn list(
+        &mut self,
+        sign_in: SignIn,
+        mut rest: Vec<Passkey>,
+        now: Timestamp,
+        rng: Random<'_>,
+    ) -> Answer {
         let count = u64::try_from(rest.len()).ok();
         rest.reverse();
-        self.list_next(Listing { sign_in, rest, until: now }, count, now)
+        self.list_next(Listing { sign_in, rest, until: now }, count, now, rng)
     }
 
-    fn list_next(&mut self, mut listing: Listing, count: Option<u64>, now: Timestamp) -> Answer {
+    fn list_next(
+        &mut self,
+        mut listing: Listing,
+        count: Option<u64>,
+        now: Timestamp,
+        rng: Random<'_>,
+    ) -> Answer {
         let passkey = listing.rest.pop().ok_or(Status::NOT_ALLOWED)?;
-        let mut response = listing.sign_in.respond(&passkey)?;
+        let mut response = listing.sign_in.respond(&passkey, rng)?;
         response.number_of_credentials = count;
         response.user = user(&passkey, true);
         listing.until = Timestamp(now.0.saturating_add(NEXT_WITHIN));
-        self.listing = (!listing.rest.is_empty()).then_some(listing);
+        self.session = (!listing.rest.is_empty()).then_some(Session::Listing(listing));
         Ok((response.encode(), Outcome::Offered { credential: passkey.id }))
     }
 
@@ -131,9 +168,12 @@ impl<S: PasskeyStore + Sync, C: Consent + Sync> Engine<S, C> {
 }
 
 impl SignIn {
-    fn respond(&self, passkey: &Passkey) -> Result<GetAssertionResponse, Failure> {
+    fn respond(&self, passkey: &Passkey, rng: Random<'_>) -> Result<GetAssertionResponse, Failure> {
         let key = attest::signing_key(passkey)?;
-        let auth_data = attest::authenticator_data(&passkey.rp.id, self.proof).encode();
+        let mut data = attest::authenticator_data(&passkey.rp.id, self.proof);
+        let secret = self.hmac_secret.as_ref().map(|s| s.evaluate(passkey, data.flags, rng));
+        data.extensions = secret.map(|secret| Value::text_map([(HMAC_SECRET, secret)]));
+        let auth_data = data.encode();
         let signature = attest::sign(&key, &auth_data, &self.client_data_hash);
         Ok(GetAssertionResponse {
             credential: Some(CredentialDescriptor::new(passkey.id.as_bytes().to_vec())),
@@ -163,7 +203,6 @@ fn user(passkey: &Passkey, names: bool) -> Option<UserEntity> {
 fn read(body: &[u8]) -> Result<GetAssertionRequest, Status> {
     let request = GetAssertionRequest::decode(body)?;
     valid_rp_id(&request.rp_id)?;
-    no_pin_protocol(&request.pin_uv_auth_param, request.pin_uv_auth_protocol)?;
     // A silent look whether a passkey is here: over this transport nobody has reason to, and
     // nothing is answered without the user.
     if request.options.rk.is_some() || request.options.up == Some(false) {

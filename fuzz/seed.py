@@ -182,7 +182,9 @@ def seeds():
     record = {1: bytes(32), 2: "contoso.com", 3: "Contoso", 4: b"user", 5: "zoe", 6: "Zoe", 7: True,
               8: 3, 9: "label", 10: 1700000000, 11: 1700000001, 12: 1700000002, 13: [b"\1"]}
     least = {key: record[key] for key in (1, 2, 4, 7, 8, 10)} | {13: []}
-    yield "store_record", [bytes(96) + cbor(record), bytes(96) + cbor(least),
+    yield "store_record", [bytes(96) + bytes(12) + cbor(record), bytes(96) + bytes(12) + cbor(least),
+                           bytes(96) + bytes([0, 0, 0, 33]) + bytes(32) + bytes([0, 0, 0, 1, 0, 0, 0, 2, 7])
+                           + cbor(record),
                            cbor({1: bytes(16), 2: 65536, 3: 3, 4: 1, 5: bytes(60)}),
                            cbor({1: 8, 2: 1700000000})]
 

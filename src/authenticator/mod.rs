@@ -23,7 +23,7 @@ pub mod upkeep;
 pub use consent::{AccountView, Consent, ConsentRequest, Decision, Verification};
 pub use engine::{Config, Engine, Outcome, Reply, Transport};
 pub use error::Error;
-pub use passkey::{CredentialId, Passkey, PasskeyStore, State, Timestamp};
+pub use passkey::{Backup, CredentialId, Origin, Passkey, PasskeyStore, State, Timestamp};
 pub use phone::{Config as PhoneConfig, Phone, Progress};
 pub use store::{Locked, Pin, Store};
 pub use upkeep::Upkeep;

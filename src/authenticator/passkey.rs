@@ -5,6 +5,8 @@
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use zeroize::Zeroizing;
+
 use super::{Random, store};
 use crate::ctap::{MAX_CREDENTIAL_ID, RpEntity, UserEntity};
 use crate::secret::Secret;
@@ -109,6 +111,48 @@ pub struct PrfSeeds {
     pub unverified: Secret<32>,
 }
 
+/// What authenticator data says about copies of a passkey.
+///
+/// Specification: WebAuthn 3, section 6.1.3.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backup {
+    /// BE: it may be copied off this phone. Told to the site at registration and never changed
+    /// after: sites refuse a passkey that says something else later.
+    pub eligible: bool,
+    /// BS: a copy of it was made. Never without `eligible`.
+    pub backed_up: bool,
+}
+
+impl Backup {
+    /// May be copied, was not yet.
+    pub const ELIGIBLE: Self = Self { eligible: true, backed_up: false };
+    /// Stays on this phone.
+    pub const NEVER: Self = Self { eligible: false, backed_up: false };
+    /// A copy exists.
+    pub const DONE: Self = Self { eligible: true, backed_up: true };
+}
+
+/// Where a passkey comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Origin {
+    /// A registration with this phone.
+    #[default]
+    Made,
+    /// A file of another authenticator, or of this one.
+    Imported {
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// Bytes that a site may have kept with a passkey by `credBlob`.
+///
+/// Specification: CTAP 2.2, section 12.2, where this is the least that a maximum may be.
+pub const MAX_CRED_BLOB: usize = 32;
+
+/// Bytes that a site may have kept with a passkey by `largeBlob`.
+pub const MAX_LARGE_BLOB: usize = 16 << 10;
+
 /// One passkey with its private half. `Debug` shows neither secrets nor whose it is.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Passkey {
@@ -126,6 +170,16 @@ pub struct Passkey {
     pub cred_protect: CredProtect,
     /// Seeds of `prf`.
     pub prf_seeds: PrfSeeds,
+    /// What the site keeps with it by `credBlob`; at most [`MAX_CRED_BLOB`] bytes from a registration.
+    pub cred_blob: Option<Zeroizing<Vec<u8>>>,
+    /// What the site keeps with it by `largeBlob`; at most [`MAX_LARGE_BLOB`] bytes.
+    pub large_blob: Option<Zeroizing<Vec<u8>>>,
+    /// The key of `largeBlobKey`, if one was asked for.
+    pub large_blob_key: Option<Secret<32>>,
+    /// Whether it may be copied, and was.
+    pub backup: Backup,
+    /// Made here, or imported.
+    pub origin: Origin,
     /// The owner's own name for it.
     pub label: Option<String>,
     /// When it was made.

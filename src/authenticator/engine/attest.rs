@@ -7,6 +7,7 @@ use p256::ecdsa::{Signature, SigningKey};
 use sha2::{Digest, Sha256};
 
 use super::{Attestation, Config, Failure};
+use crate::authenticator::passkey::Backup;
 use crate::authenticator::{Passkey, Verification, store};
 use crate::cbor::Value;
 use crate::ctap::{
@@ -29,15 +30,24 @@ pub(super) fn sign(key: &SigningKey, auth_data: &[u8], client_data_hash: &[u8; 3
 ///
 /// The counter is 0 for ever, which says that there is none: a real one would have to be kept
 /// durable before every answer, links a user's sign-ins at different sites if it is shared, and
-/// cries "cloned" when a store is restored from a backup. Backup flags are clear: a passkey does
-/// not leave this phone.
-pub(super) fn authenticator_data(rp_id: &str, _proof: Verification) -> AuthenticatorData {
+/// cries "cloned" when a store is restored from a backup. The backup flags are the passkey's own: one
+/// that was announced as bound to this phone says so for ever, and is never exported.
+pub(super) fn authenticator_data(passkey: &Passkey, _proof: Verification) -> AuthenticatorData {
     AuthenticatorData {
-        rp_id_hash: Sha256::digest(rp_id).into(),
-        flags: Flags::USER_PRESENT | Flags::USER_VERIFIED,
+        rp_id_hash: Sha256::digest(&passkey.rp.id).into(),
+        flags: Flags::USER_PRESENT | Flags::USER_VERIFIED | backup_flags(passkey.backup),
         sign_count: 0,
         attested: None,
         extensions: None,
+    }
+}
+
+/// BE and BS; BS without BE is what sites have to refuse.
+fn backup_flags(backup: Backup) -> Flags {
+    match (backup.eligible, backup.backed_up) {
+        (false, _) => Flags(0),
+        (true, false) => Flags::BACKUP_ELIGIBLE,
+        (true, true) => Flags::BACKUP_ELIGIBLE | Flags::BACKED_UP,
     }
 }
 
@@ -74,5 +84,17 @@ pub(super) fn attestation(
             let statement = [("alg", Value::int(ES256)), ("sig", Value::from(signature))];
             ("packed", Value::text_map(statement))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backed_up_is_never_said_without_eligible() {
+        let flags = |eligible, backed_up| backup_flags(Backup { eligible, backed_up }).0;
+        assert_eq!([flags(true, false), flags(true, true)], [0x08, 0x18]);
+        assert_eq!([flags(false, false), flags(false, true)], [0, 0]);
     }
 }

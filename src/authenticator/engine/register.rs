@@ -14,7 +14,7 @@ use super::hmac_secret::{self, HMAC_SECRET};
 use super::{Answer, Engine, Failure, Outcome, Transport, attest, proof, valid_rp_id};
 use crate::authenticator::consent::{AccountView, Consent, ConsentRequest, printable};
 use crate::authenticator::passkey::{
-    CredProtect, CredentialId, Passkey, PasskeyStore, PrfSeeds, Timestamp,
+    Backup, CredProtect, CredentialId, Origin, Passkey, PasskeyStore, PrfSeeds, Timestamp,
 };
 use crate::authenticator::{Random, Verification};
 use crate::cbor::Value;
@@ -99,6 +99,11 @@ impl Registration {
                 verified: Secret::random(&mut rng),
                 unverified: Secret::random(&mut rng),
             },
+            cred_blob: None,
+            large_blob: None,
+            large_blob_key: None,
+            backup: Backup::ELIGIBLE,
+            origin: Origin::Made,
             label: None,
             created_at: now,
             delivered_at: None,
@@ -177,7 +182,7 @@ impl<S: PasskeyStore + Sync, C: Consent + Sync> Engine<S, C> {
     ) -> Result<MakeCredentialResponse, Failure> {
         let key = attest::signing_key(passkey)?;
         let hash = &registration.request.client_data_hash;
-        let mut data = attest::authenticator_data(&passkey.rp.id, proof);
+        let mut data = attest::authenticator_data(passkey, proof);
         data.attested = Some(attest::attested(&self.config, passkey, &key)?);
         data.extensions = registration.outputs();
         let auth_data = data.encode();

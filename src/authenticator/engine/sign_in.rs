@@ -170,7 +170,7 @@ impl<S: PasskeyStore + Sync, C: Consent + Sync> Engine<S, C> {
 impl SignIn {
     fn respond(&self, passkey: &Passkey, rng: Random<'_>) -> Result<GetAssertionResponse, Failure> {
         let key = attest::signing_key(passkey)?;
-        let mut data = attest::authenticator_data(&passkey.rp.id, self.proof);
+        let mut data = attest::authenticator_data(passkey, self.proof);
         let secret = self.hmac_secret.as_ref().map(|s| s.evaluate(passkey, data.flags, rng));
         data.extensions = secret.map(|secret| Value::text_map([(HMAC_SECRET, secret)]));
         let auth_data = data.encode();

@@ -180,7 +180,7 @@ fn signed(phone: &Phone, reply: &Reply) -> (CredentialId, GetAssertionResponse) 
     verify(key.verifying_key(), &response.auth_data, &response.signature);
     let data = AuthenticatorData::decode(&response.auth_data).unwrap();
     assert_eq!(data.rp_id_hash, <[u8; 32]>::from(Sha256::digest(RP)));
-    assert_eq!((data.flags, data.sign_count), (Flags(0x05), 0));
+    assert_eq!((data.flags, data.sign_count), (Flags(0x0d), 0));
     (id, response)
 }
 
@@ -203,7 +203,7 @@ async fn registers_and_signs_in() {
         &response.auth_data,
         response.att_stmt.get_text("sig").unwrap().as_bytes().unwrap(),
     );
-    assert_eq!((data.flags, data.sign_count), (Flags(0x45), 0));
+    assert_eq!((data.flags, data.sign_count), (Flags(0x4d), 0));
     assert_eq!(data.rp_id_hash, <[u8; 32]>::from(Sha256::digest(RP)));
     assert_eq!(data.attested.as_ref().unwrap().aaguid, AAGUID);
     assert_eq!((response.unsigned_extension_outputs, data.extensions), (None, None));

@@ -8,7 +8,10 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use redb::backends::FileBackend;
-use redb::{Database, ReadTransaction, ReadableDatabase, Table, TableDefinition, WriteTransaction};
+use redb::{
+    Database, ReadTransaction, ReadableDatabase, ReadableTable, Table, TableDefinition,
+    WriteTransaction,
+};
 
 use super::SCHEMA;
 use super::error::{Error, database};
@@ -50,8 +53,11 @@ impl<'t> Tables<'t> {
     }
 }
 
-/// An open database of a schema that this program knows.
-pub(super) struct Db(Database);
+/// An open database of a schema that this program knows, and its path.
+pub(super) struct Db {
+    database: Database,
+    path: PathBuf,
+}
 
 impl Db {
     /// Makes the file in one step: it is either not there or complete, also after a crash.
@@ -64,21 +70,31 @@ impl Db {
         if path.try_exists()? {
             return Err(Error::AlreadyExists);
         }
-        let unfinished = Unfinished::new(dir)?;
-        let db = Self(builder(unfinished.open()?)?);
-        db.write(|tables| {
+        Self::create_at(&path, |tables| {
             tables.put_meta(META_SCHEMA, &SCHEMA.to_be_bytes())?;
             fill(tables)
-        })?;
-        place(&unfinished.0, &path)?;
+        })
+    }
+
+    fn create_at(
+        path: &Path,
+        fill: impl FnOnce(&mut Tables<'_>) -> Result<(), Error>,
+    ) -> Result<Self, Error> {
+        let unfinished = Unfinished::new(path)?;
+        let db = Self { database: builder(unfinished.open()?)?, path: path.to_owned() };
+        db.write(fill)?;
+        place(&unfinished.0, path)?;
         drop(unfinished);
-        File::open(dir)?.sync_all()?;
+        File::open(folder_of(path))?.sync_all()?;
         Ok(db)
     }
 
     pub(super) fn open(dir: &Path) -> Result<Self, Error> {
-        let path = dir.join(FILE_NAME);
-        let file = OpenOptions::new().read(true).write(true).open(&path)?;
+        Self::open_at(&dir.join(FILE_NAME))
+    }
+
+    pub(super) fn open_at(path: &Path) -> Result<Self, Error> {
+        let file = OpenOptions::new().read(true).write(true).open(path)?;
         let metadata = file.metadata()?;
         // redb takes an empty file for a new database; ours is complete from its first moment.
         if metadata.len() == 0 {
@@ -87,19 +103,34 @@ impl Db {
         if metadata.permissions().mode() & 0o077 != 0 {
             file.set_permissions(Permissions::from_mode(0o600))?;
         }
-        let db = Self(builder(file)?);
-        db.check_schema()?;
+        let db = Self { database: builder(file)?, path: path.to_owned() };
+        db.schema()?;
         Ok(db)
     }
 
-    fn check_schema(&self) -> Result<(), Error> {
-        let bytes = self.meta(META_SCHEMA)?;
-        let found = bytes.try_into().map(u32::from_be_bytes).map_err(|_| Error::Corrupt)?;
-        match found {
-            0 => Err(Error::Corrupt),
-            SCHEMA => Ok(()),
-            newer => Err(Error::NewerSchema { found: newer, supported: SCHEMA }),
+    /// The schema of the file; older ones are read only to be migrated.
+    pub(super) fn schema(&self) -> Result<u32, Error> {
+        read_schema(&self.meta(META_SCHEMA)?)
+    }
+
+    /// A path beside the file, with that ending after its name.
+    pub(super) fn beside(&self, ending: &str) -> PathBuf {
+        beside(&self.path, ending)
+    }
+
+    /// Copies what one moment has to a new private file, durable on return, while others may write.
+    /// [`Error::AlreadyExists`] if there is one of that name.
+    pub(super) fn copy(&self, to: &Path) -> Result<(), Error> {
+        if to.try_exists()? {
+            return Err(Error::AlreadyExists);
         }
+        let from = self.read()?;
+        Self::create_at(to, |tables| {
+            copy_table(&from, META, &mut tables.meta)?;
+            copy_table(&from, RECORDS, &mut tables.records)?;
+            copy_table(&from, BY_RP, &mut tables.by_rp)
+        })
+        .map(drop)
     }
 
     /// A member of the meta table; a store without one is damaged.
@@ -110,7 +141,7 @@ impl Db {
     }
 
     pub(super) fn read(&self) -> Result<ReadTransaction, Error> {
-        self.0.begin_read().map_err(database)
+        self.database.begin_read().map_err(database)
     }
 
     /// One durable transaction: on an error nothing of it happened.
@@ -118,11 +149,45 @@ impl Db {
         &self,
         change: impl FnOnce(&mut Tables<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let transaction = self.0.begin_write().map_err(database)?;
+        let transaction = self.database.begin_write().map_err(database)?;
         let result = change(&mut Tables::open(&transaction)?)?;
         transaction.commit().map_err(database)?;
         Ok(result)
     }
+}
+
+fn copy_table(
+    from: &ReadTransaction,
+    definition: Bytes,
+    to: &mut Table<'_, &'static [u8], &'static [u8]>,
+) -> Result<(), Error> {
+    let table = from.open_table(definition).map_err(database)?;
+    for entry in table.iter().map_err(database)? {
+        let (key, value) = entry.map_err(database)?;
+        to.insert(key.value(), value.value()).map_err(database)?;
+    }
+    Ok(())
+}
+
+/// A schema number that this program reads.
+pub(super) fn read_schema(bytes: &[u8]) -> Result<u32, Error> {
+    match bytes.try_into().map(u32::from_be_bytes).map_err(|_| Error::Corrupt)? {
+        0 => Err(Error::Corrupt),
+        found if found <= SCHEMA => Ok(found),
+        found => Err(Error::NewerSchema { found, supported: SCHEMA }),
+    }
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(ending);
+    PathBuf::from(name)
+}
+
+/// The folder that has the file; a bare name is in the current one.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Gives a complete file its name. A link, unlike a rename, does not overwrite what another process
@@ -154,8 +219,8 @@ fn make_private_dir(dir: &Path) -> Result<(), Error> {
 struct Unfinished(PathBuf);
 
 impl Unfinished {
-    fn new(dir: &Path) -> Result<Self, Error> {
-        let path = dir.join(format!("{FILE_NAME}.{}.new", std::process::id()));
+    fn new(finished: &Path) -> Result<Self, Error> {
+        let path = beside(finished, &format!("{}.new", std::process::id()));
         // Left by a crashed process that had the same number.
         match fs::remove_file(&path) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error.into()),

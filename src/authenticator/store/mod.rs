@@ -16,6 +16,7 @@
 mod client_pin;
 mod error;
 mod file;
+mod migrate;
 mod passkeys;
 mod pin;
 mod record;
@@ -43,7 +44,7 @@ use super::passkey::Timestamp;
 use crate::secret::Secret;
 
 /// The newest schema that this program reads, and the one that it writes.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 
 /// Bytes that the owner's name for a passkey has at most.
 pub const MAX_LABEL: usize = 255;
@@ -84,13 +85,21 @@ impl Locked {
         Db::open(dir).map(|db| Self { db: Arc::new(db) })
     }
 
-    /// Unlocks with the PIN; the try is counted in the file before the PIN is looked at.
+    /// Unlocks with the PIN; the try is counted in the file before the PIN is looked at. A store of
+    /// an older schema is brought to this one, and a copy of what it was is left beside it.
     ///
     /// # Errors
     ///
     /// [`Error::WrongPin`], [`Error::LockedOut`], or the file fails.
-    pub fn unlock(&self, pin: &Pin, now: Timestamp) -> Result<(Store, Verification), Error> {
-        let (keys, _) = unwrap_key(&self.db, pin, now).map(|(key, w)| (Keys::derive(&key), w))?;
+    pub fn unlock(
+        &self,
+        pin: &Pin,
+        now: Timestamp,
+        rng: Random<'_>,
+    ) -> Result<(Store, Verification), Error> {
+        let (data_key, _) = unwrap_key(&self.db, pin, now)?;
+        let keys = Keys::derive(&data_key);
+        migrate::run(&self.db, &keys, rng)?;
         let store = Store { db: Arc::clone(&self.db), keys: Arc::new(keys) };
         Ok((store, Verification::by_pin()))
     }

@@ -8,7 +8,7 @@ use argon2::{Algorithm, Argon2, Block, Params, Version};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::error::Error;
-use super::{SCHEMA, seal};
+use super::seal;
 use crate::authenticator::{Random, Timestamp};
 use crate::cbor::{self, Value};
 use crate::secret::Secret;
@@ -84,6 +84,9 @@ impl KdfCost {
     }
 }
 
+/// Of the wrap alone: a new schema of records leaves it as it is.
+const WRAP_VERSION: u32 = 1;
+
 /// The data key under the PIN, as the file has it.
 pub(super) struct Wrap {
     salt: [u8; 16],
@@ -134,7 +137,7 @@ impl Wrap {
     fn context(&self) -> Vec<u8> {
         let cost = [self.cost.memory_kib, self.cost.passes, self.cost.lanes];
         let cost = cost.map(u32::to_be_bytes).concat();
-        [b"cabled data key", &SCHEMA.to_be_bytes()[..], &self.salt, &cost].concat()
+        [b"cabled data key", &WRAP_VERSION.to_be_bytes()[..], &self.salt, &cost].concat()
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {

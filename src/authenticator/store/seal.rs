@@ -53,17 +53,27 @@ impl Keys {
         record: &[u8],
         rng: Random<'_>,
     ) -> Result<Vec<u8>, Error> {
-        seal(&self.records, &record_context(key), record, rng)
+        seal(&self.records, &record_context(SCHEMA, key), record, rng)
     }
 
     pub(super) fn open(&self, key: &RecordKey, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
-        open(&self.records, &record_context(key), sealed)
+        self.open_of(SCHEMA, key, sealed)
+    }
+
+    /// A record that an older schema sealed.
+    pub(super) fn open_of(
+        &self,
+        schema: u32,
+        key: &RecordKey,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, Error> {
+        open(&self.records, &record_context(schema, key), sealed)
     }
 }
 
 /// Binds a record to its place and schema: moved or relabelled, it does not open.
-fn record_context(key: &RecordKey) -> Vec<u8> {
-    [b"cabled passkey record", &SCHEMA.to_be_bytes()[..], key].concat()
+fn record_context(schema: u32, key: &RecordKey) -> Vec<u8> {
+    [b"cabled passkey record", &schema.to_be_bytes()[..], key].concat()
 }
 
 /// AES-256-GCM; the random nonce is in front.

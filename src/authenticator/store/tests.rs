@@ -6,10 +6,11 @@ use std::process::{Command, Stdio};
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
+use zeroize::Zeroizing;
 
 use super::*;
 use crate::authenticator::passkey::{
-    CredProtect, CredentialId, Passkey, PasskeyStore, PrfSeeds, State,
+    Backup, CredProtect, CredentialId, Origin, Passkey, PasskeyStore, PrfSeeds, State,
 };
 use crate::ctap::{RpEntity, UserEntity};
 
@@ -37,6 +38,11 @@ fn passkey(rng: &mut ChaCha20Rng, rp_id: &str, user: &str, created_at: u64) -> P
         discoverable: true,
         cred_protect: CredProtect::Required,
         prf_seeds: PrfSeeds { verified: Secret::random(rng), unverified: Secret::random(rng) },
+        cred_blob: None,
+        large_blob: None,
+        large_blob_key: None,
+        backup: Backup::NEVER,
+        origin: Origin::Made,
         label: None,
         created_at: Timestamp(created_at),
         delivered_at: None,
@@ -85,7 +91,8 @@ fn saves_finds_and_reopens() {
     let a2 = f.add("a.example", "ann", 9);
     let a1 = f.add("a.example", "amy", 3);
     let dir = f.close();
-    let (store, _) = Store::open(dir.path()).unwrap().unlock(&pin("1234"), NOW).unwrap();
+    let (store, _) =
+        Store::open(dir.path()).unwrap().unlock(&pin("1234"), NOW, &mut rng()).unwrap();
     assert_eq!(store.list().unwrap(), [a1.clone(), a2.clone(), b.clone()]);
     assert_eq!(store.find_by_rp("a.example").unwrap(), [a1, a2]);
     assert_eq!(store.find_by_id(&b.id).unwrap(), Some(b));
@@ -196,18 +203,19 @@ fn newer_schema_is_refused() {
 fn wrong_pins_are_counted_across_reopening() {
     let dir = Fixture::new().close();
     for left in (0..8).rev() {
-        let error = Store::open(dir.path()).unwrap().unlock(&pin("4321"), NOW).unwrap_err();
+        let error =
+            Store::open(dir.path()).unwrap().unlock(&pin("4321"), NOW, &mut rng()).unwrap_err();
         assert!(matches!(error, Error::WrongPin { tries_left } if tries_left == left), "{error}");
     }
     let locked = Store::open(dir.path()).unwrap();
     let until = Timestamp(NOW.0 + 30);
-    let right = locked.unlock(&pin("1234"), NOW);
+    let right = locked.unlock(&pin("1234"), NOW, &mut rng());
     assert!(matches!(right, Err(Error::LockedOut { until: u }) if u == until));
     assert_eq!(locked.locked_out_until(NOW).unwrap(), Some(until));
-    let late = locked.unlock(&pin("4321"), until).unwrap_err();
+    let late = locked.unlock(&pin("4321"), until, &mut rng()).unwrap_err();
     assert!(matches!(late, Error::WrongPin { tries_left: 0 }));
-    assert!(matches!(locked.unlock(&pin("1234"), until), Err(Error::LockedOut { .. })));
-    let (store, _) = locked.unlock(&pin("1234"), Timestamp(until.0 + 60)).unwrap();
+    assert!(matches!(locked.unlock(&pin("1234"), until, &mut rng()), Err(Error::LockedOut { .. })));
+    let (store, _) = locked.unlock(&pin("1234"), Timestamp(until.0 + 60), &mut rng()).unwrap();
     assert_eq!(store.list().unwrap(), []);
     let again = store.verify_pin(&pin("4321"), NOW).unwrap_err();
     assert!(matches!(again, Error::WrongPin { tries_left: 7 }), "a right PIN resets the count");
@@ -222,8 +230,8 @@ fn the_pin_changes_and_the_passkeys_stay() {
     f.store.change_pin(&pin("1234"), &pin("98765"), NOW, &mut f.rng).unwrap();
     let dir = f.close();
     let locked = Store::open(dir.path()).unwrap();
-    assert!(matches!(locked.unlock(&pin("1234"), NOW), Err(Error::WrongPin { .. })));
-    let (store, _) = locked.unlock(&pin("98765"), NOW).unwrap();
+    assert!(matches!(locked.unlock(&pin("1234"), NOW, &mut rng()), Err(Error::WrongPin { .. })));
+    let (store, _) = locked.unlock(&pin("98765"), NOW, &mut rng()).unwrap();
     assert_eq!(store.list().unwrap(), [passkey]);
 }
 
@@ -267,7 +275,7 @@ fn records_do_not_open_in_another_place() {
 
 /// Opens, unlocks and lists an altered file; an error is fine, a panic or a lie is not.
 fn probe(dir: &Path, expected: &[Passkey]) -> Result<(), Error> {
-    let (store, _) = Store::open(dir)?.unlock(&pin("1234"), NOW)?;
+    let (store, _) = Store::open(dir)?.unlock(&pin("1234"), NOW, &mut rng())?;
     assert_eq!(store.list()?, expected);
     for passkey in expected {
         assert!(store.find_by_rp(&passkey.rp.id)?.contains(passkey));
@@ -308,7 +316,7 @@ fn a_damaged_file_is_an_error() {
 #[ignore = "the child of survives_kill_9"]
 fn kill_9_child() {
     let dir = PathBuf::from(std::env::var_os("CABLED_KILL_DIR").unwrap());
-    let (store, _) = Store::open(&dir).unwrap().unlock(&pin("1234"), NOW).unwrap();
+    let (store, _) = Store::open(&dir).unwrap().unlock(&pin("1234"), NOW, &mut rng()).unwrap();
     let mut rng = ChaCha20Rng::from_entropy();
     loop {
         let passkey = passkey(&mut rng, "a.example", "ann", 1);
@@ -353,7 +361,8 @@ fn survives_kill_9() {
         let more = killed_after(dir.path(), 1 + round * 7 % 5);
         assert!(!more.is_empty());
         saved.extend(more);
-        let (store, _) = Store::open(dir.path()).unwrap().unlock(&pin("1234"), NOW).unwrap();
+        let (store, _) =
+            Store::open(dir.path()).unwrap().unlock(&pin("1234"), NOW, &mut rng()).unwrap();
         let present = ids(&store.list().unwrap());
         assert!(saved.iter().all(|id| present.contains(id)), "an acknowledged passkey is lost");
         assert_eq!(store.find_by_rp("a.example").unwrap().len(), present.len());
@@ -396,4 +405,115 @@ fn a_try_is_counted_before_the_pin_is_looked_at() {
     assert!(matches!(f.store.verify_pin(&pin("1234"), NOW), Err(Error::Corrupt)));
     let attempts = Attempts::decode(&f.store.db.meta(META_ATTEMPTS).unwrap()).unwrap();
     assert_eq!(attempts, Attempts::default().counted(NOW));
+}
+
+/// A copy of the store that the last release of schema 1 wrote.
+fn schema_1_store() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/schema-1.redb");
+    fs::copy(fixture, dir.path().join(file::FILE_NAME)).unwrap();
+    dir
+}
+
+fn copies(dir: &Path) -> Vec<PathBuf> {
+    let paths = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let mut copies: Vec<_> = paths.filter(|p| !p.ends_with(file::FILE_NAME)).collect();
+    copies.sort();
+    copies
+}
+
+fn by_id(mut passkeys: Vec<Passkey>) -> Vec<Passkey> {
+    passkeys.sort_by(|a, b| a.id.cmp(&b.id));
+    passkeys
+}
+
+#[test]
+fn a_store_of_schema_1_is_migrated_whole_and_a_copy_is_kept() {
+    let dir = schema_1_store();
+    let locked = Store::open(dir.path()).unwrap();
+    assert_eq!(locked.db.schema().unwrap(), 1);
+    assert!(matches!(locked.unlock(&pin("4321"), NOW, &mut rng()), Err(Error::WrongPin { .. })));
+    assert_eq!(copies(dir.path()), [] as [PathBuf; 0], "a wrong PIN changes nothing");
+    let (store, _) = locked.unlock(&pin("1234"), NOW, &mut rng()).unwrap();
+    assert_eq!(store.db.schema().unwrap(), SCHEMA);
+    let expected = by_id(schema_1_passkeys());
+    assert_eq!(by_id(store.list().unwrap()), expected);
+    for passkey in &expected {
+        assert!(store.find_by_rp(&passkey.rp.id).unwrap().contains(passkey));
+    }
+    drop((store, locked));
+
+    let copies = copies(dir.path());
+    let [copy] = &copies[..] else { panic!("{copies:?}") };
+    assert!(copy.ends_with("passkeys.redb.schema-1.backup-1"), "{copy:?}");
+    assert_eq!(fs::metadata(copy).unwrap().permissions().mode() & 0o777, 0o600);
+    let other = tempfile::tempdir().unwrap();
+    fs::copy(copy, other.path().join(file::FILE_NAME)).unwrap();
+    let locked = Store::open(other.path()).unwrap();
+    assert_eq!(locked.db.schema().unwrap(), 1, "the copy is what it was");
+    let (store, _) = locked.unlock(&pin("1234"), NOW, &mut rng()).unwrap();
+    assert_eq!(by_id(store.list().unwrap()), expected);
+}
+
+#[test]
+fn an_interrupted_migration_starts_again() {
+    let dir = schema_1_store();
+    let locked = Store::open(dir.path()).unwrap();
+    let (data_key, _) = unwrap_key(&locked.db, &pin("1234"), NOW).unwrap();
+    let keys = Keys::derive(&data_key);
+    // Half of the records are sealed anew when it stops: the transaction takes that back.
+    let stopped = locked.db.write(|tables| {
+        migrate::reseal(tables, &keys, &mut rng())?;
+        Err::<(), _>(Error::NeedsReopen)
+    });
+    assert!(matches!(stopped, Err(Error::NeedsReopen)));
+    locked.db.copy(&locked.db.beside("schema-1.backup-1")).unwrap();
+    assert_eq!(locked.db.schema().unwrap(), 1);
+    drop(locked);
+    let (store, _) =
+        Store::open(dir.path()).unwrap().unlock(&pin("1234"), NOW, &mut rng()).unwrap();
+    assert_eq!(by_id(store.list().unwrap()), by_id(schema_1_passkeys()));
+    assert_eq!(copies(dir.path()).len(), 2, "no copy is overwritten");
+    drop(store);
+    let (store, _) =
+        Store::open(dir.path()).unwrap().unlock(&pin("1234"), NOW, &mut rng()).unwrap();
+    assert_eq!(copies(dir.path()).len(), 2, "nothing is left to migrate");
+    assert_eq!(store.list().unwrap().len(), 5);
+}
+
+#[test]
+fn what_schema_2_adds_comes_back() {
+    let mut f = Fixture::new();
+    let mut full = passkey(&mut f.rng, "a.example", "ann", 1);
+    full.cred_blob = Some(Zeroizing::new(Vec::new()));
+    full.large_blob = Some(Zeroizing::new(vec![5; 16 << 10]));
+    full.large_blob_key = Some(Secret::random(&mut f.rng));
+    full.backup = Backup::DONE;
+    full.origin = Origin::Imported { at: NOW };
+    f.store.save(&full, &mut f.rng).unwrap();
+    assert_eq!(f.store.find_by_id(&full.id).unwrap(), Some(full));
+}
+
+/// What the fixture of schema 1 holds: each member set and unset, ids of other lengths than ours.
+fn schema_1_passkeys() -> Vec<Passkey> {
+    let mut rng = ChaCha20Rng::seed_from_u64(0x5c4e);
+    let mut passkeys = vec![
+        passkey(&mut rng, "a.example", "ann", 1_600_000_000),
+        passkey(&mut rng, "a.example", "bob", 1_600_000_001),
+        passkey(&mut rng, "b.example", "eve", 1_600_000_002),
+        passkey(&mut rng, "c.example", "zoë", 1_600_000_003),
+        passkey(&mut rng, "d.example", "kim", 1_600_000_004),
+    ];
+    passkeys[1].replaces = vec![passkeys[0].id.clone()];
+    passkeys[2].delivered_at = Some(Timestamp(1_600_000_005));
+    passkeys[2].last_used_at = Some(Timestamp(1_600_000_006));
+    passkeys[2].label = Some("work".to_owned());
+    passkeys[3].discoverable = false;
+    passkeys[3].cred_protect = CredProtect::Optional;
+    passkeys[3].id = CredentialId::from_bytes(&[7; 1023]).unwrap();
+    passkeys[3].user.display_name = Some("Zoë".to_owned());
+    passkeys[4].id = CredentialId::from_bytes(&[9]).unwrap();
+    passkeys[4].user.name = None;
+    passkeys[4].rp.name = None;
+    passkeys
 }

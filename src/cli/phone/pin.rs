@@ -35,7 +35,7 @@ impl ChangePin {
         };
         let tried = old.clone();
         let now = Timestamp(system::unix_time());
-        let unlocked = blocking(move || locked.unlock(&tried, now)).await?;
+        let unlocked = blocking(move || locked.unlock(&tried, now, &mut system::random())).await?;
         let (store, _) = unlocked.map_err(|error| unlock::failed(&error))?;
         let new = self.new_pin(terminal).await?;
         let now = Timestamp(system::unix_time());

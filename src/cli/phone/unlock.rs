@@ -131,7 +131,7 @@ fn create(folder: &Path, pin: &Pin) -> Result<(Store, Verification), Error> {
 async fn unlock(locked: &Locked, pin: Pin) -> Result<Unlocked, Error> {
     let locked = locked.clone();
     let now = Timestamp(system::unix_time());
-    let unlocked = blocking(move || locked.unlock(&pin, now)).await;
+    let unlocked = blocking(move || locked.unlock(&pin, now, &mut system::random())).await;
     let (store, proof) = unlocked.unwrap_or(Err(Error::NeedsReopen))?;
     Ok(Unlocked { store, proof, typed_at: None })
 }

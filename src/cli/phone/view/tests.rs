@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::authenticator::Timestamp;
-use crate::authenticator::passkey::{CredProtect, PrfSeeds};
+use crate::authenticator::passkey::{Backup, CredProtect, Origin, PrfSeeds};
 use crate::ctap::{RpEntity, UserEntity};
 use crate::secret::Secret;
 
@@ -15,6 +15,11 @@ pub(in crate::cli::phone) fn passkey(id: &[u8], account: &str) -> Passkey {
         discoverable: true,
         cred_protect: CredProtect::Optional,
         prf_seeds: PrfSeeds { verified: Secret::new([2; 32]), unverified: Secret::new([3; 32]) },
+        cred_blob: None,
+        large_blob: None,
+        large_blob_key: None,
+        backup: Backup::ELIGIBLE,
+        origin: Origin::Made,
         label: None,
         created_at: Timestamp(1_666_589_051),
         delivered_at: None,

@@ -64,7 +64,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("clap", &["cli/"]),
     ("image", &["cli/"]),
     ("minicbor", &["cbor"]),
-    ("miniz_oxide", &["client/webauthn"]),
+    ("miniz_oxide", &["authenticator/engine/site_data", "client/webauthn"]),
     ("psl", &["client/"]),
     ("qrcode", &["cli/"]),
     ("redb", &["authenticator/store"]),

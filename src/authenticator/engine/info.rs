@@ -9,7 +9,9 @@
 use super::blobs::MAX_ARRAY;
 use super::extensions::{CRED_PROTECT, PRF};
 use super::hmac_secret::HMAC_SECRET;
+use super::site_data::{CRED_BLOB, LARGE_BLOB, LARGE_BLOB_KEY};
 use super::{Config, Transport};
+use crate::authenticator::passkey::MAX_CRED_BLOB;
 use crate::authenticator::store::Pin;
 use crate::cbor::Value;
 use crate::ctap::{CredentialParameters, ES256, GetInfo, MAX_CREDENTIAL_ID, MAX_LIST, PinProtocol};
@@ -30,7 +32,7 @@ pub(super) fn info(config: &Config, transport: Transport, knows_pin: bool) -> Ge
         // `plat` is false: seen from the client this is another device. No message size: it would
         // have to be named to allow more than 1024 bytes, but clients of phones do not look.
         Transport::Hybrid => GetInfo {
-            extensions: texts(&[CRED_PROTECT, PRF]),
+            extensions: texts(&[CRED_PROTECT, LARGE_BLOB, PRF]),
             options: options(&[("rk", true), ("uv", true), ("plat", false)]),
             transports: texts(&["internal", "hybrid"]),
             ..base
@@ -41,15 +43,16 @@ pub(super) fn info(config: &Config, transport: Transport, knows_pin: bool) -> Ge
 
 fn hid(base: GetInfo, knows_pin: bool) -> GetInfo {
     let mut all = vec![("rk", true), ("up", true), ("uv", true), ("plat", false)];
+    all.push(("largeBlobs", true));
     if knows_pin {
         let tokens = ["clientPin", "pinUvAuthToken", "credMgmt", "credentialMgmtPreview"];
         all.extend(tokens.map(|option| (option, true)));
-        all.extend([("largeBlobs", true), ("makeCredUvNotRqd", false)]);
+        all.push(("makeCredUvNotRqd", false));
     }
     let array = Value::Uint(MAX_ARRAY as u64);
     let min_pin = Value::Uint(Pin::MIN_CHARS as u64);
     GetInfo {
-        extensions: texts(&[CRED_PROTECT, HMAC_SECRET]),
+        extensions: texts(&[CRED_BLOB, CRED_PROTECT, HMAC_SECRET, LARGE_BLOB_KEY]),
         options: options(&all),
         max_msg_size: Some(MAX_MESSAGE_HID as u64),
         pin_uv_auth_protocols: PinProtocol::ALL.map(|protocol| protocol as u64).to_vec(),
@@ -57,7 +60,7 @@ fn hid(base: GetInfo, knows_pin: bool) -> GetInfo {
         max_credential_id_length: Some(MAX_CREDENTIAL_ID as u64),
         // A site that stores this list finds the passkey again over either way.
         transports: texts(&["usb", "hybrid", "internal"]),
-        other: if knows_pin { vec![(11, array), (13, min_pin)] } else { Vec::new() },
+        other: vec![(11, array), (13, min_pin), (15, Value::Uint(MAX_CRED_BLOB as u64))],
         ..base
     }
 }

@@ -137,6 +137,7 @@ impl<S: PasskeyStore + Sync, C: Consent + Sync> Engine<S, C> {
             credential: Some(CredentialDescriptor::new(passkey.id.as_bytes().to_vec())),
             public_key: Some(attest::public_key(&key)?),
             cred_protect: Some(passkey.cred_protect.level()),
+            large_blob_key: passkey.large_blob_key.as_ref().map(|key| key.expose().to_vec()),
             ..Default::default()
         })
     }

@@ -19,9 +19,10 @@ mod register;
 mod reply;
 mod reset;
 mod sign_in;
+mod site_data;
 mod token;
 
-pub use self::config::{AAGUID, Attestation, Config, SeveralAccounts, Transport};
+pub use self::config::{AAGUID, Attestation, Config, ForeignAaguid, SeveralAccounts, Transport};
 pub use self::reply::{Outcome, Reply};
 use self::sign_in::Listing;
 use self::token::{Proof, Tokens};

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::extensions::{self, CRED_PROTECT, Prf};
 use super::hmac_secret::{self, HMAC_SECRET};
+use super::site_data::ToKeep;
 use super::{Answer, Engine, Failure, Outcome, Transport, attest, proof, valid_rp_id};
 use crate::authenticator::consent::{AccountView, Consent, ConsentRequest, printable};
 use crate::authenticator::passkey::{
@@ -33,6 +34,7 @@ struct Registration {
     cred_protect: Option<CredProtect>,
     prf: Option<Prf>,
     hmac_secret: bool,
+    keep: ToKeep,
 }
 
 impl Registration {
@@ -55,7 +57,9 @@ impl Registration {
             Transport::Hybrid => (Prf::read(&request.extensions)?, false),
             Transport::Hid => (None, hmac_secret::asked(&request.extensions)?),
         };
-        Ok(Self { request, cred_protect, prf, hmac_secret })
+        let discoverable = request.options.rk == Some(true);
+        let keep = ToKeep::read(&request.extensions, transport, discoverable)?;
+        Ok(Self { request, cred_protect, prf, hmac_secret, keep })
     }
 
     fn discoverable(&self) -> bool {
@@ -66,8 +70,13 @@ impl Registration {
     fn outputs(&self) -> Option<Value> {
         let protect = self.cred_protect.map(|level| (CRED_PROTECT, Value::Uint(level.level())));
         let secret = self.hmac_secret.then_some((HMAC_SECRET, Value::Bool(true)));
-        let outputs: Vec<_> = protect.into_iter().chain(secret).collect();
-        (!outputs.is_empty()).then(|| Value::text_map(outputs))
+        extensions::outputs([protect, secret, self.keep.signed()])
+    }
+
+    /// Extension outputs beside the signed data.
+    fn unsigned_outputs(&self, passkey: &Passkey) -> Option<Value> {
+        let prf = self.prf.as_ref().and_then(|prf| prf.registered(passkey));
+        extensions::outputs([prf, self.keep.unsigned()])
     }
 
     fn consent(&self, replaced: &[Passkey]) -> ConsentRequest {
@@ -99,9 +108,9 @@ impl Registration {
                 verified: Secret::random(&mut rng),
                 unverified: Secret::random(&mut rng),
             },
-            cred_blob: None,
+            cred_blob: self.keep.cred_blob(),
             large_blob: None,
-            large_blob_key: None,
+            large_blob_key: self.keep.large_blob_key.then(|| Secret::random(&mut rng)),
             backup: Backup::ELIGIBLE,
             origin: Origin::Made,
             label: None,
@@ -192,8 +201,8 @@ impl<S: PasskeyStore + Sync, C: Consent + Sync> Engine<S, C> {
             auth_data,
             att_stmt,
             ep_att: None,
-            large_blob_key: None,
-            unsigned_extension_outputs: registration.prf.as_ref().map(|p| p.registered(passkey)),
+            large_blob_key: passkey.large_blob_key.as_ref().map(|key| key.expose().to_vec()),
+            unsigned_extension_outputs: registration.unsigned_outputs(passkey),
         })
     }
 }

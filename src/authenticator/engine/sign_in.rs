@@ -4,8 +4,9 @@
 
 use std::cmp::Reverse;
 
-use super::extensions::Prf;
+use super::extensions::{self, Prf};
 use super::hmac_secret::{HMAC_SECRET, HmacSecret};
+use super::site_data::ToTell;
 use super::{
     Answer, Engine, Failure, Outcome, Session, SeveralAccounts, Transport, attest, proof,
     valid_rp_id,
@@ -13,7 +14,6 @@ use super::{
 use crate::authenticator::consent::{AccountView, Consent, ConsentRequest};
 use crate::authenticator::passkey::{CredentialId, Passkey, PasskeyStore, Timestamp};
 use crate::authenticator::{Random, Verification};
-use crate::cbor::Value;
 use crate::ctap::{
     CredentialDescriptor, GetAssertionRequest, GetAssertionResponse, PUBLIC_KEY, Permissions,
     Status, UserEntity,
@@ -27,6 +27,7 @@ struct SignIn {
     client_data_hash: [u8; 32],
     prf: Option<Prf>,
     hmac_secret: Option<HmacSecret>,
+    tell: ToTell,
     proof: Verification,
 }
 
@@ -55,6 +56,7 @@ impl<S: PasskeyStore + Sync, C: Consent + Sync> Engine<S, C> {
             Transport::Hybrid => (Prf::read(&request.extensions)?, None),
             Transport::Hid => (None, HmacSecret::read(&request.extensions, &self.tokens)?),
         };
+        let tell = ToTell::read(&request.extensions, transport)?;
         let named = !request.allow_list.is_empty();
         let mut passkeys = self.candidates(&request)?;
         if passkeys.is_empty() {
@@ -66,12 +68,14 @@ impl<S: PasskeyStore + Sync, C: Consent + Sync> Engine<S, C> {
         let approval = approval.await?;
         self.tokens.use_up();
         let client_data_hash = request.client_data_hash;
-        let sign_in = SignIn { client_data_hash, prf, hmac_secret, proof: approval.verification };
+        let sign_in =
+            SignIn { client_data_hash, prf, hmac_secret, tell, proof: approval.verification };
         if !pick && !named && passkeys.len() > 1 {
             return self.list(sign_in, passkeys, now, rng);
         }
         let passkey = passkeys.swap_remove(if pick { approval.account } else { 0 });
-        let mut response = sign_in.respond(&passkey, rng)?;
+        let written = self.write_blob(&sign_in.tell, &passkey, rng)?;
+        let mut response = sign_in.respond(&passkey, written, rng)?;
         response.user_selected = (pick && !named).then_some(true);
         response.user = user(&passkey, false);
         let first_proof = named && passkey.delivered_at.is_none();
@@ -114,12 +118,25 @@ impl<S: PasskeyStore + Sync, C: Consent + Sync> Engine<S, C> {
         rng: Random<'_>,
     ) -> Answer {
         let passkey = listing.rest.pop().ok_or(Status::NOT_ALLOWED)?;
-        let mut response = listing.sign_in.respond(&passkey, rng)?;
+        let mut response = listing.sign_in.respond(&passkey, false, rng)?;
         response.number_of_credentials = count;
         response.user = user(&passkey, true);
         listing.until = Timestamp(now.0.saturating_add(NEXT_WITHIN));
         self.session = (!listing.rest.is_empty()).then_some(Session::Listing(listing));
         Ok((response.encode(), Outcome::Offered { credential: passkey.id }))
+    }
+
+    /// Keeps the blob that came along, if one did, with the passkey as it is now.
+    fn write_blob(
+        &self,
+        tell: &ToTell,
+        passkey: &Passkey,
+        rng: Random<'_>,
+    ) -> Result<bool, Failure> {
+        let Some(blob) = tell.write() else { return Ok(false) };
+        let Some(current) = self.store.find_by_id(&passkey.id)? else { return Ok(false) };
+        self.store.save(&Passkey { large_blob: Some(blob.clone()), ..current }, rng)?;
+        Ok(true)
     }
 
     /// Whether the user chooses among accounts here, rather than on the client.
@@ -168,13 +185,21 @@ impl<S: PasskeyStore + Sync, C: Consent + Sync> Engine<S, C> {
 }
 
 impl SignIn {
-    fn respond(&self, passkey: &Passkey, rng: Random<'_>) -> Result<GetAssertionResponse, Failure> {
+    fn respond(
+        &self,
+        passkey: &Passkey,
+        written: bool,
+        rng: Random<'_>,
+    ) -> Result<GetAssertionResponse, Failure> {
         let key = attest::signing_key(passkey)?;
         let mut data = attest::authenticator_data(passkey, self.proof);
         let secret = self.hmac_secret.as_ref().map(|s| s.evaluate(passkey, data.flags, rng));
-        data.extensions = secret.map(|secret| Value::text_map([(HMAC_SECRET, secret)]));
+        let secret = secret.map(|secret| (HMAC_SECRET, secret));
+        data.extensions = extensions::outputs([secret, self.tell.signed(passkey)]);
         let auth_data = data.encode();
         let signature = attest::sign(&key, &auth_data, &self.client_data_hash);
+        let prf = self.prf.as_ref().and_then(|prf| prf.signed_in(passkey));
+        let unsigned = [prf, self.tell.unsigned(passkey, written)];
         Ok(GetAssertionResponse {
             credential: Some(CredentialDescriptor::new(passkey.id.as_bytes().to_vec())),
             auth_data,
@@ -182,8 +207,8 @@ impl SignIn {
             user: None,
             number_of_credentials: None,
             user_selected: None,
-            large_blob_key: None,
-            unsigned_extension_outputs: self.prf.as_ref().and_then(|prf| prf.signed_in(passkey)),
+            large_blob_key: self.tell.key(passkey),
+            unsigned_extension_outputs: extensions::outputs(unsigned),
         })
     }
 }

@@ -329,7 +329,7 @@ async fn get_info_is_canonical_and_honest() {
     cbor::decode(&bytes).unwrap();
     let info = GetInfo::decode(&bytes).unwrap();
     assert_eq!(info.versions, ["FIDO_2_0", "FIDO_2_1"]);
-    assert_eq!(info.extensions, ["credProtect", "prf"]);
+    assert_eq!(info.extensions, ["credProtect", "largeBlob", "prf"]);
     assert_eq!(info.transports, ["internal", "hybrid"]);
     assert_eq!((info.option("rk"), info.option("uv")), (Some(true), Some(true)));
     assert_eq!(info.option("clientPin"), None);

@@ -172,9 +172,9 @@ mod tests {
         assert!(matches!(locked, Err(Error::LockedOut { .. })));
         drop(store);
         let locked = Store::open(dir.path()).unwrap();
-        assert!(matches!(locked.unlock(&pin("1234"), NOW), Err(Error::LockedOut { .. })));
+        assert!(matches!(locked.unlock(&pin("1234"), NOW, &mut rng), Err(Error::LockedOut { .. })));
         let later = Timestamp(NOW.0 + 1000);
-        let (store, _) = locked.unlock(&pin("1234"), later).unwrap();
+        let (store, _) = locked.unlock(&pin("1234"), later, &mut rng).unwrap();
         assert_eq!(store.pin_tries(later).unwrap(), PinTries { left: 8, waiting: false });
     }
 
@@ -189,8 +189,8 @@ mod tests {
         store.try_pin_hash(&hash("9999"), NOW).unwrap();
         drop(store);
         let locked = Store::open(dir.path()).unwrap();
-        assert!(matches!(locked.unlock(&pin("5678"), NOW), Err(Error::WrongPin { .. })));
-        locked.unlock(&pin("9999"), NOW).unwrap();
+        assert!(matches!(locked.unlock(&pin("5678"), NOW, &mut rng), Err(Error::WrongPin { .. })));
+        locked.unlock(&pin("9999"), NOW, &mut rng).unwrap();
     }
 
     #[test]

@@ -395,3 +395,75 @@ async fn an_empty_proof_is_a_touch() {
     assert_eq!(phone.asked(), [ConsentRequest::Presence]);
     assert_eq!(phone.store.list().unwrap(), []);
 }
+
+#[tokio::test]
+async fn a_site_keeps_a_blob_and_a_key_with_a_passkey() {
+    let mut phone = Phone::new();
+    let asks = |blob: Vec<u8>| {
+        let blob = ("credBlob".to_owned(), Value::from(blob));
+        vec![blob, ("largeBlobKey".to_owned(), Value::Bool(true))]
+    };
+    let request = MakeCredentialRequest { extensions: asks(vec![6; 33]), ..make("bob") };
+    let (_, data) = made(&hid(&mut phone, &request.encode(), &[approve(0)]));
+    assert_eq!(data.extensions, Some(Value::text_map([("credBlob", Value::Bool(false))])));
+    let hidden = Options { rk: Some(false), ..Options::default() };
+    let request = MakeCredentialRequest { options: hidden, ..request };
+    assert_eq!(hid(&mut phone, &request.encode(), &[]).status(), Status::INVALID_OPTION);
+
+    let request = MakeCredentialRequest { extensions: asks(vec![7; 32]), ..make("ann") };
+    let (response, data) = made(&hid(&mut phone, &request.encode(), &[approve(0)]));
+    assert_eq!(data.extensions, Some(Value::text_map([("credBlob", Value::Bool(true))])));
+    let id = CredentialId::from_bytes(&data.attested.unwrap().id).unwrap();
+    let asks = vec![("credBlob", Value::Bool(true)), ("largeBlobKey", Value::Bool(true))];
+    let extensions = asks.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let request = GetAssertionRequest { extensions, ..allowing(&[&id]) };
+    let reply = hid(&mut phone, &request.encode(), &[approve(0)]);
+    let signed = GetAssertionResponse::decode(&reply.bytes[1..]).unwrap();
+    assert!(signed.large_blob_key.is_some());
+    assert_eq!(signed.large_blob_key, response.large_blob_key);
+    let data = AuthenticatorData::decode(&signed.auth_data).unwrap();
+    assert_eq!(data.extensions, Some(Value::text_map([("credBlob", Value::from([7; 32]))])));
+}
+
+#[tokio::test]
+async fn a_phone_keeps_a_large_blob() {
+    let mut phone = Phone::new();
+    let with = |input: Value| vec![("largeBlob".to_owned(), input)];
+    let support = Value::text_map([("support", Value::from("required"))]);
+    let request = MakeCredentialRequest { extensions: with(support), ..make("ann") };
+    let reply = phone.send(&request.encode(), &[approve(0)]).await;
+    let (response, data) = made(&reply);
+    let outputs = response.unsigned_extension_outputs.unwrap();
+    let supported = outputs.get_text("largeBlob").unwrap().get_text("supported").cloned();
+    assert_eq!(supported, Some(Value::Bool(true)));
+    let id = CredentialId::from_bytes(&data.attested.unwrap().id).unwrap();
+    let packed = miniz_oxide::deflate::compress_to_vec(&[8; 5000], 6);
+    let write = |size: u64| {
+        let size = ("originalSize", Value::Uint(size));
+        let input = Value::text_map([("write", Value::from(packed.clone())), size]);
+        GetAssertionRequest { extensions: with(input), ..allowing(&[&id]) }.encode()
+    };
+    for (size, status) in [(4999, 0x02), (5001, 0x02), (1 << 20, 0x18)] {
+        assert_eq!(phone.status(&write(size), &[]).await, Status(status));
+    }
+    assert_eq!(phone.status(&write(5000), &[Decision::Declined]).await, Status(0x27));
+    assert_eq!(phone.passkey(&id).large_blob, None);
+    let reply = phone.send(&write(5000), &[approve(0)]).await;
+    let outputs = signed(&phone, &reply).1.unsigned_extension_outputs.unwrap();
+    let expected = Value::text_map([("written", Value::Bool(true))]);
+    assert_eq!(outputs.get_text("largeBlob"), Some(&expected));
+    assert_eq!(phone.passkey(&id).large_blob.unwrap()[..], [8; 5000]);
+    let read = with(Value::text_map([("read", Value::Bool(true))]));
+    let request = GetAssertionRequest { extensions: read, ..allowing(&[&id]) };
+    let reply = phone.send(&request.encode(), &[approve(0)]).await;
+    let outputs = signed(&phone, &reply).1.unsigned_extension_outputs.unwrap();
+    assert_eq!(outputs.get_text("largeBlob").unwrap().get_text("blob"), Some(&Value::from(packed)));
+}
+
+#[test]
+fn another_vendors_make_is_refused() {
+    let authenticator = 0xde1e552d_db1d_4423_a619_566b625cdc84_u128.to_be_bytes();
+    assert_eq!(Config::default().with_aaguid(authenticator).unwrap_err(), ForeignAaguid);
+    assert_eq!(Config::default().with_aaguid([1; 16]).unwrap().aaguid, [1; 16]);
+    assert!(Config::default().with_aaguid(AAGUID).is_ok());
+}

@@ -33,9 +33,15 @@ pub(super) fn sign(key: &SigningKey, auth_data: &[u8], client_data_hash: &[u8; 3
 /// cries "cloned" when a store is restored from a backup. The backup flags are the passkey's own: one
 /// that was announced as bound to this phone says so for ever, and is never exported.
 pub(super) fn authenticator_data(passkey: &Passkey, _proof: Verification) -> AuthenticatorData {
+    let data = unattended_data(passkey);
+    AuthenticatorData { flags: data.flags | Flags::USER_PRESENT | Flags::USER_VERIFIED, ..data }
+}
+
+/// Authenticator data that says that no user was there.
+pub(super) fn unattended_data(passkey: &Passkey) -> AuthenticatorData {
     AuthenticatorData {
         rp_id_hash: Sha256::digest(&passkey.rp.id).into(),
-        flags: Flags::USER_PRESENT | Flags::USER_VERIFIED | backup_flags(passkey.backup),
+        flags: backup_flags(passkey.backup),
         sign_count: 0,
         attested: None,
         extensions: None,

@@ -99,7 +99,7 @@ impl<S: PasskeyStore + Sync, C: Consent + Sync> Engine<S, C> {
             return Err(Status::INVALID_PARAMETER.into());
         }
         let shared = self.try_pin(request, now)?;
-        Ok(token(self.tokens.issue(&shared, CEREMONIES, None, now, rng)))
+        Ok(token(self.tokens.issue(&shared, CEREMONIES, None, true, now, rng)))
     }
 
     fn token_by_pin(
@@ -110,7 +110,7 @@ impl<S: PasskeyStore + Sync, C: Consent + Sync> Engine<S, C> {
     ) -> Result<ClientPinResponse, Failure> {
         let permissions = permissions(&request)?;
         let shared = self.try_pin(&request, now)?;
-        Ok(token(self.tokens.issue(&shared, permissions, request.rp_id, now, rng)))
+        Ok(token(self.tokens.issue(&shared, permissions, request.rp_id, true, now, rng)))
     }
 
     async fn token_by_uv(
@@ -121,11 +121,12 @@ impl<S: PasskeyStore + Sync, C: Consent + Sync> Engine<S, C> {
     ) -> Result<ClientPinResponse, Failure> {
         let permissions = permissions(&request)?;
         let shared = self.shared(&request)?;
-        if !CEREMONIES.contains(permissions) {
+        let ask = !CEREMONIES.contains(permissions);
+        if ask {
             let rp_id = request.rp_id.clone();
             self.ask(ConsentRequest::Allow { rp_id, permissions }).await?;
         }
-        Ok(token(self.tokens.issue(&shared, permissions, request.rp_id, now, rng)))
+        Ok(token(self.tokens.issue(&shared, permissions, request.rp_id, ask, now, rng)))
     }
 
     fn shared(&self, request: &ClientPinRequest) -> Result<SharedSecret, Status> {

@@ -19,6 +19,7 @@ mod register;
 mod reply;
 mod reset;
 mod sign_in;
+mod silent;
 mod site_data;
 mod token;
 

@@ -6,6 +6,7 @@ use std::cmp::Reverse;
 
 use super::extensions::{self, Prf};
 use super::hmac_secret::{HMAC_SECRET, HmacSecret};
+use super::silent::is_silent;
 use super::site_data::ToTell;
 use super::{
     Answer, Engine, Failure, Outcome, Session, SeveralAccounts, Transport, attest, proof,
@@ -15,8 +16,8 @@ use crate::authenticator::consent::{AccountView, Consent, ConsentRequest};
 use crate::authenticator::passkey::{CredentialId, Passkey, PasskeyStore, Timestamp};
 use crate::authenticator::{Random, Verification};
 use crate::ctap::{
-    CredentialDescriptor, GetAssertionRequest, GetAssertionResponse, PUBLIC_KEY, Permissions,
-    Status, UserEntity,
+    CredentialDescriptor, Flags, GetAssertionRequest, GetAssertionResponse, PUBLIC_KEY,
+    Permissions, Status, UserEntity,
 };
 
 /// Seconds that a client may take between two accounts of a listing.
@@ -29,6 +30,8 @@ struct SignIn {
     hmac_secret: Option<HmacSecret>,
     tell: ToTell,
     proof: Verification,
+    /// Whether the client wants to hear that the user was present.
+    present: bool,
 }
 
 /// Accounts that the client has yet to fetch, the next one last.
@@ -46,11 +49,15 @@ impl<S: PasskeyStore + Sync, C: Consent + Sync> Engine<S, C> {
         now: Timestamp,
         rng: Random<'_>,
     ) -> Answer {
-        let request = read(body)?;
+        let request = read(body, transport)?;
         let (param, hash) = (&request.pin_uv_auth_param, &request.client_data_hash);
         let proof = proof(transport, param, request.pin_uv_auth_protocol, hash);
         let may = Permissions::GET_ASSERTION;
         self.permitted(transport, proof, may, &request.rp_id, now).await?;
+        if is_silent(&request) {
+            return self.look(&request);
+        }
+        let present = request.options.up != Some(false);
         // The same secret, in the form that the transport has for it.
         let (prf, hmac_secret) = match transport {
             Transport::Hybrid => (Prf::read(&request.extensions)?, None),
@@ -68,8 +75,14 @@ impl<S: PasskeyStore + Sync, C: Consent + Sync> Engine<S, C> {
         let approval = approval.await?;
         self.tokens.use_up();
         let client_data_hash = request.client_data_hash;
-        let sign_in =
-            SignIn { client_data_hash, prf, hmac_secret, tell, proof: approval.verification };
+        let sign_in = SignIn {
+            client_data_hash,
+            prf,
+            hmac_secret,
+            tell,
+            proof: approval.verification,
+            present,
+        };
         if !pick && !named && passkeys.len() > 1 {
             return self.list(sign_in, passkeys, now, rng);
         }
@@ -146,7 +159,10 @@ impl<S: PasskeyStore + Sync, C: Consent + Sync> Engine<S, C> {
 
     /// Passkeys that may answer, the best to offer first: what a site is known to have before
     /// possible orphans, then the newest.
-    fn candidates(&self, request: &GetAssertionRequest) -> Result<Vec<Passkey>, Failure> {
+    pub(super) fn candidates(
+        &self,
+        request: &GetAssertionRequest,
+    ) -> Result<Vec<Passkey>, Failure> {
         let mut passkeys = if request.allow_list.is_empty() {
             let mut all = self.store.find_by_rp(&request.rp_id)?;
             all.retain(|passkey| passkey.discoverable);
@@ -193,6 +209,7 @@ impl SignIn {
     ) -> Result<GetAssertionResponse, Failure> {
         let key = attest::signing_key(passkey)?;
         let mut data = attest::authenticator_data(passkey, self.proof);
+        data.flags = data.flags.with(Flags::USER_PRESENT, self.present);
         let secret = self.hmac_secret.as_ref().map(|s| s.evaluate(passkey, data.flags, rng));
         let secret = secret.map(|secret| (HMAC_SECRET, secret));
         data.extensions = extensions::outputs([secret, self.tell.signed(passkey)]);
@@ -215,7 +232,7 @@ impl SignIn {
 
 /// The account, for a discoverable passkey: its names only where the client has to show them to
 /// let its user choose. They may be sent at all only because the user was verified.
-fn user(passkey: &Passkey, names: bool) -> Option<UserEntity> {
+pub(super) fn user(passkey: &Passkey, names: bool) -> Option<UserEntity> {
     let shown = |name: &Option<String>| name.clone().filter(|_| names);
     let user = &passkey.user;
     passkey.discoverable.then(|| UserEntity {
@@ -225,12 +242,13 @@ fn user(passkey: &Passkey, names: bool) -> Option<UserEntity> {
     })
 }
 
-fn read(body: &[u8]) -> Result<GetAssertionRequest, Status> {
+fn read(body: &[u8], transport: Transport) -> Result<GetAssertionRequest, Status> {
     let request = GetAssertionRequest::decode(body)?;
     valid_rp_id(&request.rp_id)?;
-    // A silent look whether a passkey is here: over this transport nobody has reason to, and
-    // nothing is answered without the user.
-    if request.options.rk.is_some() || request.options.up == Some(false) {
+    // A silent look whether a passkey is here: over hybrid nobody has reason to, and nothing is
+    // answered without the user.
+    let looks = request.options.up == Some(false) && transport == Transport::Hybrid;
+    if request.options.rk.is_some() || looks {
         return Err(Status::UNSUPPORTED_OPTION);
     }
     Ok(request)

@@ -25,6 +25,8 @@ struct Token {
     value: Secret<32>,
     permissions: Permissions,
     rp_id: Option<String>,
+    /// A PIN or the user at the phone stood behind it, rather than a question put off.
+    proven: bool,
     issued: Timestamp,
     used: bool,
 }
@@ -74,6 +76,7 @@ impl Tokens {
         shared: &SharedSecret,
         permissions: Permissions,
         rp_id: Option<String>,
+        proven: bool,
         now: Timestamp,
         mut rng: Random<'_>,
     ) -> Vec<u8> {
@@ -82,8 +85,8 @@ impl Tokens {
         let value = Secret::random(&mut rng);
         let sealed = shared.encrypt(iv, value.expose());
         let protocol = shared.protocol();
-        let token = Token { protocol, value, permissions, rp_id, issued: now, used: false };
-        self.token = Some(token);
+        let (issued, used) = (now, false);
+        self.token = Some(Token { protocol, value, permissions, rp_id, proven, issued, used });
         sealed
     }
 
@@ -117,6 +120,11 @@ impl Tokens {
     /// The relying party that the token is bound to.
     pub(super) fn rp_id(&self) -> Option<&str> {
         self.token.as_ref()?.rp_id.as_deref()
+    }
+
+    /// Whether the user was verified for the token, and not just will be.
+    pub(super) fn proven(&self) -> bool {
+        self.token.as_ref().is_some_and(|token| token.proven)
     }
 
     /// After a ceremony, the token is good for large blobs at most: each needs its own.

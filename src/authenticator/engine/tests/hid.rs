@@ -467,3 +467,40 @@ fn another_vendors_make_is_refused() {
     assert_eq!(Config::default().with_aaguid([1; 16]).unwrap().aaguid, [1; 16]);
     assert!(Config::default().with_aaguid(AAGUID).is_ok());
 }
+
+#[tokio::test]
+async fn a_look_without_the_user_says_so_and_shows_nothing_protected() {
+    let mut phone = Phone::new();
+    let mut ids = Vec::new();
+    for level in 1..=3 {
+        let extensions = vec![("credProtect".to_owned(), Value::Uint(level))];
+        let user = ["ann", "bob", "eve"][usize::try_from(level).unwrap() - 1];
+        ids.push(phone.registered(&MakeCredentialRequest { extensions, ..make(user) }).await);
+    }
+    let options = Options { up: Some(false), ..Options::default() };
+    let look = |request: GetAssertionRequest| GetAssertionRequest { options, ..request };
+    let seen = |phone: &mut Phone, request: &GetAssertionRequest| {
+        let reply = hid(phone, &request.encode(), &[]);
+        reply.status().is_ok().then(|| GetAssertionResponse::decode(&reply.bytes[1..]).unwrap())
+    };
+    let all = seen(&mut phone, &look(get())).unwrap();
+    assert_eq!(all.credential.unwrap().id, ids[0].as_bytes());
+    let data = AuthenticatorData::decode(&all.auth_data).unwrap();
+    assert_eq!((data.flags, data.extensions), (Flags::BACKUP_ELIGIBLE, None));
+    assert!(seen(&mut phone, &look(allowing(&[&ids[1]]))).is_some());
+    let hidden = look(allowing(&[&ids[2]]));
+    assert!(seen(&mut phone, &hidden).is_none());
+    let token = by_uv(&mut phone, Permissions::GET_ASSERTION, Some(RP), &[]).unwrap();
+    let param = Some(PinProtocol::Two.authenticate(&token, &HASH));
+    let shown =
+        GetAssertionRequest { pin_uv_auth_param: param, pin_uv_auth_protocol: Some(2), ..hidden };
+    assert!(seen(&mut phone, &shown).is_some());
+    // A question put off shows nothing that could not be named.
+    for (id, visible) in [(&ids[0], true), (&ids[1], false), (&ids[2], false)] {
+        let any = GetAssertionRequest { allow_list: vec![], ..shown.clone() };
+        assert_eq!(seen(&mut phone, &any).is_some(), visible);
+        phone.store.delete(id).unwrap();
+    }
+    assert_eq!(phone.asked(), []);
+    assert_eq!(phone.status(&look(get()).encode(), &[]).await, Status::UNSUPPORTED_OPTION);
+}

@@ -79,6 +79,13 @@ fn spoil(message: &[u8], rng: &mut ChaCha20Rng) -> Vec<u8> {
     out
 }
 
+/// A look without the user, whose flags say so.
+fn silent(reply: &Reply) -> bool {
+    let response = GetAssertionResponse::decode(&reply.bytes[1..]);
+    let data = response.map(|response| AuthenticatorData::decode(&response.auth_data).unwrap());
+    data.is_ok_and(|data| data.flags == Flags::BACKUP_ELIGIBLE && data.extensions.is_none())
+}
+
 #[tokio::test]
 async fn spoilt_messages_change_nothing() {
     let mut phone = Phone::new();
@@ -98,7 +105,7 @@ async fn spoilt_messages_change_nothing() {
             let status = reply.status();
             assert!(!reply.bytes.is_empty() && (status.is_ok() || reply.bytes.len() == 1));
             let harmless = [0x04, 0x06, 0x0c].contains(spoilt.first().unwrap_or(&0));
-            assert!(!status.is_ok() || harmless, "{spoilt:02x?}");
+            assert!(!status.is_ok() || harmless || silent(&reply), "{spoilt:02x?}");
             refused += u32::from(!status.is_ok());
         }
         assert!(message == &[0x04] || refused > ROUNDS / 2, "{message:02x?}: {refused}");

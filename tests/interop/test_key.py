@@ -19,6 +19,7 @@ from fido2.ctap2.extensions import LargeBlobExtension
 from fido2.ctap2.pin import PinProtocolV1, PinProtocolV2
 from fido2.hid import CAPABILITY
 from fido2.server import Fido2Server
+from fido2.utils import websafe_decode
 from fido2.webauthn import PublicKeyCredentialRpEntity
 
 ORIGIN, RP_ID, PIN = "https://contoso.com", "contoso.com", "1234"
@@ -111,7 +112,14 @@ class SecurityKey(unittest.TestCase):
         )
         answer = self.client.get_assertion(options["publicKey"]).get_response(0)
         self.server.authenticate_complete(state, [credential], answer)
-        return answer.client_extension_results
+        return answer
+
+    def secrets(self, credential, salts):
+        results = self.sign_in(credential, hmacGetSecret=salts).client_extension_results
+        outputs = dict(results["hmacGetSecret"])
+        secrets = [websafe_decode(outputs[name]) for name in sorted(outputs)]
+        # An output that was not asked for is empty here.
+        return [secret for secret in secrets if secret]
 
     def token(self, permissions, rp_id=None, protocol=None):
         return ClientPin(self.ctap, protocol).get_pin_token(PIN, permissions, rp_id)
@@ -146,26 +154,27 @@ class SecurityKey(unittest.TestCase):
         credential, answer = self.register(hmacCreateSecret=True)
         self.assertTrue(answer.client_extension_results["hmacCreateSecret"])
         salts = {"salt1": b"a" * 32, "salt2": b"b" * 32}
-        both = self.sign_in(credential, hmacGetSecret=salts)["hmacGetSecret"]
-        one = self.sign_in(credential, hmacGetSecret={"salt1": b"b" * 32})["hmacGetSecret"]
-        self.assertEqual(len(both["output1"]), 32)
-        self.assertEqual(both["output2"], one["output1"])
-        self.assertNotEqual(both["output1"], both["output2"])
+        both = self.secrets(credential, salts)
+        self.assertEqual([len(secret) for secret in both], [32, 32])
+        self.assertNotEqual(*both)
+        self.assertEqual(self.secrets(credential, {"salt1": b"b" * 32}), both[1:])
 
     def test_cred_blob_and_protect(self):
         policy = {"credentialProtectionPolicy": "userVerificationRequired"}
         credential, answer = self.register(credBlob=b"kept", **policy)
-        self.assertTrue(answer.client_extension_results["credBlob"])
-        self.assertEqual(self.sign_in(credential, getCredBlob=True)["getCredBlob"], b"kept")
+        kept = answer.response.attestation_object.auth_data.extensions
+        self.assertEqual(kept, {"credBlob": True, "credProtect": 3})
+        told = self.sign_in(credential, getCredBlob=True).response.authenticator_data.extensions
+        self.assertEqual(told, {"credBlob": b"kept"})
 
     def test_large_blobs(self):
         blob = os.urandom(9000)
         credential, answer = self.register(largeBlob={"support": "required"})
         self.assertTrue(answer.client_extension_results["largeBlob"]["supported"])
         written = self.sign_in(credential, largeBlob={"write": blob})
-        self.assertTrue(written["largeBlob"]["written"])
-        read = self.sign_in(credential, largeBlob={"read": True})
-        self.assertEqual(read["largeBlob"]["blob"], blob)
+        self.assertTrue(written.client_extension_results["largeBlob"]["written"])
+        read = self.sign_in(credential, largeBlob={"read": True}).client_extension_results
+        self.assertEqual(websafe_decode(read["largeBlob"]["blob"]), blob)
         forged = LargeBlobs(self.ctap, PinProtocolV2(), os.urandom(32))
         self.refused(CtapError.ERR.PIN_AUTH_INVALID, forged.write_blob_array, [])
 

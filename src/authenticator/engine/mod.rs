@@ -61,7 +61,7 @@ struct Approval {
 /// What a client has begun and not finished; any other command ends it.
 enum Session {
     /// Accounts to sign in with.
-    Listing(Listing),
+    Listing(Box<Listing>),
     /// Relying parties to list, the next one last.
     Rps(Vec<RpEntity>),
     /// Passkeys to list, the next one last.

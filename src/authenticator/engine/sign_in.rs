@@ -104,7 +104,7 @@ impl<S: PasskeyStore + Sync, C: Consent + Sync> Engine<S, C> {
     ) -> Answer {
         match session {
             Some(Session::Listing(listing)) if now <= listing.until => {
-                self.list_next(listing, None, now, rng)
+                self.list_next(*listing, None, now, rng)
             }
             _ => Err(Status::NOT_ALLOWED.into()),
         }
@@ -135,7 +135,7 @@ impl<S: PasskeyStore + Sync, C: Consent + Sync> Engine<S, C> {
         response.number_of_credentials = count;
         response.user = user(&passkey, true);
         listing.until = Timestamp(now.0.saturating_add(NEXT_WITHIN));
-        self.session = (!listing.rest.is_empty()).then_some(Session::Listing(listing));
+        self.session = (!listing.rest.is_empty()).then(|| Session::Listing(Box::new(listing)));
         Ok((response.encode(), Outcome::Offered { credential: passkey.id }))
     }
 

@@ -55,7 +55,9 @@ fn messages(phone: &mut Phone) -> Vec<Vec<u8>> {
     (get.pin_uv_auth_param, get.pin_uv_auth_protocol) = param;
     let token = ClientPinRequest { command: 9, ..pin.clone() };
     let mut messages = vec![make.encode(), get.encode(), pin.encode(), token.encode()];
-    messages.extend([manage.encode(), blobs.encode(), super::make("bob").encode()]);
+    let mut preview = manage.encode();
+    preview[0] = Command::CredentialManagementPreview as u8;
+    messages.extend([manage.encode(), preview, blobs.encode(), super::make("bob").encode()]);
     messages.extend([super::get().encode(), vec![0x04], vec![0x07], vec![0x08], vec![0x0b]]);
     messages
 }

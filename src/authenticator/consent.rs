@@ -1,10 +1,11 @@
 //! Asking the user: what is asked, what can come back, and the trait of whoever asks.
 //!
-//! Depends on the sibling `passkey` only.
+//! Depends on the sibling `passkey` and [`crate::ctap`] only.
 
 use std::future::Future;
 
 use super::passkey::{CredentialId, Passkey, State, Timestamp};
+use crate::ctap::Permissions;
 
 /// Asks the user and verifies that it is the user.
 ///
@@ -76,6 +77,19 @@ pub enum ConsentRequest {
     },
     /// "Use this phone?"
     Presence,
+    /// "A program on this machine asks to list, rename and delete your passkeys." Good for ten
+    /// minutes.
+    Allow {
+        /// The only relying party concerned; otherwise all are.
+        rp_id: Option<String>,
+        /// What it may do then.
+        permissions: Permissions,
+    },
+    /// "A program on this machine asks to delete ALL passkeys for good." The PIN stays.
+    Reset {
+        /// How many there are to lose.
+        passkeys: usize,
+    },
 }
 
 /// A passkey as a user recognises it.

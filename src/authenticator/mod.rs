@@ -19,6 +19,7 @@ pub mod passkey;
 mod phone;
 pub mod service;
 pub mod store;
+pub mod upkeep;
 
 pub use consent::{AccountView, Consent, ConsentRequest, Decision, Verification};
 pub use engine::{Config, Engine, Outcome, Reply, Transport};
@@ -26,6 +27,7 @@ pub use error::Error;
 pub use passkey::{Backup, CredentialId, Origin, Passkey, PasskeyStore, State, Timestamp};
 pub use phone::{Config as PhoneConfig, Phone, Progress};
 pub use store::{Locked, Pin, Store};
+pub use upkeep::Upkeep;
 
 /// A source of unpredictable bytes, such as the system's; every key and nonce is drawn from it.
 pub type Random<'a> = &'a mut (dyn rand_core::CryptoRngCore + Send);

@@ -214,7 +214,7 @@ impl fmt::Debug for Passkey {
 /// Where the engine finds and keeps passkeys. Every change is durable when the call returns.
 ///
 /// Calls may block for as long as the disk takes.
-pub trait PasskeyStore {
+pub trait PasskeyStore: super::upkeep::Upkeep {
     /// All passkeys of the relying party, oldest first, discoverable or not.
     ///
     /// # Errors

@@ -33,10 +33,13 @@ pub enum Command {
     LargeBlobs = 0x0c,
     /// Settings of the authenticator.
     Config = 0x0d,
+    /// [`Self::CredentialManagement`] as it was before CTAP 2.1 gave it a number; libfido2 of Debian
+    /// 12 sends no other.
+    CredentialManagementPreview = 0x41,
 }
 
 impl Command {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::MakeCredential,
         Self::GetAssertion,
         Self::GetInfo,
@@ -48,6 +51,7 @@ impl Command {
         Self::Selection,
         Self::LargeBlobs,
         Self::Config,
+        Self::CredentialManagementPreview,
     ];
 
     /// Splits a request into its command and its body (CBOR, or empty).

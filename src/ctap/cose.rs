@@ -7,6 +7,9 @@ use crate::cbor::Value;
 /// COSE number of ECDSA on P-256 with SHA-256.
 pub const ES256: i64 = -7;
 
+/// COSE number that key agreement keys carry (ECDH-ES with HKDF-256, though CTAP derives otherwise).
+pub(super) const ECDH: i64 = -25;
+
 /// A passkey's public key in authenticator data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CosePublicKey {
@@ -73,18 +76,27 @@ impl Es256PublicKey {
     }
 
     fn read(value: &Value) -> Option<Self> {
+        Self::read_for(value, ES256)
+    }
+
+    /// A key for that algorithm and no other.
+    pub(super) fn read_for(value: &Value, algorithm: i64) -> Option<Self> {
         let member = |key| value.as_map()?.iter().find(|(k, _)| k.as_int() == Some(key));
         let number = |key| member(key).and_then(|(_, v)| v.as_int());
         let bytes = |key| member(key).and_then(|(_, v)| v.as_bytes()?.try_into().ok());
         let kind = (number(1), number(3), number(-1));
-        let is_es256 = kind == (Some(2), Some(ES256), Some(1));
+        let is_es256 = kind == (Some(2), Some(algorithm), Some(1));
         is_es256.then_some(Self { x: bytes(-2)?, y: bytes(-3)? })
     }
 
     fn to_value(self) -> Value {
+        self.to_value_for(ES256)
+    }
+
+    pub(super) fn to_value_for(self, algorithm: i64) -> Value {
         Value::Map(vec![
             (Value::int(1), Value::int(2)),
-            (Value::int(3), Value::int(ES256)),
+            (Value::int(3), Value::int(algorithm)),
             (Value::int(-1), Value::int(1)),
             (Value::int(-2), Value::from(self.x)),
             (Value::int(-3), Value::from(self.y)),

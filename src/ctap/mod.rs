@@ -10,28 +10,41 @@
 //! |---|---|
 //! | `make_credential`, `get_assertion`, `get_info` | 6.1, 6.2 with 6.3, 6.4 |
 //! | `authenticator_data`, `cose` | WebAuthn 6.1, RFC 9053 |
+//! | `client_pin`, `pin_protocol` | 6.5 |
+//! | `credential_management`, `large_blobs` | 6.8, 6.10 |
+//! | `hmac_secret` | 12.5 |
 //! | `entities` | 6.1, parameters shared by requests |
 //! | `command`, `status` | 8.1, 8.2 |
 
 mod authenticator_data;
+mod client_pin;
 mod command;
 mod cose;
+mod credential_management;
 mod entities;
 mod get_assertion;
 mod get_info;
+mod hmac_secret;
+mod large_blobs;
 mod make_credential;
+mod pin_protocol;
 mod read;
 mod status;
 
 pub use authenticator_data::{AttestedCredential, AuthenticatorData, Flags};
+pub use client_pin::{ClientPinRequest, ClientPinResponse, Permissions, PinCommand};
 pub use command::{Command, respond, split_response};
 pub use cose::{CosePublicKey, ES256, Es256PublicKey};
+pub use credential_management::{ManageCommand, ManageParams, ManageRequest, ManageResponse};
 pub use entities::{
     CredentialDescriptor, CredentialParameters, Options, PUBLIC_KEY, RpEntity, UserEntity,
 };
 pub use get_assertion::{GetAssertionRequest, GetAssertionResponse};
 pub use get_info::GetInfo;
+pub use hmac_secret::HmacSecretInput;
+pub use large_blobs::{LargeBlobsRequest, large_blobs_response};
 pub use make_credential::{MakeCredentialRequest, MakeCredentialResponse};
+pub use pin_protocol::{AgreementKey, PinProtocol, SharedSecret, TOKEN_LEN, authenticate_matches};
 pub use status::Status;
 
 use crate::cbor;

@@ -409,3 +409,33 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn client_pin_management_and_blobs_survive_the_wire() {
+    let key = Es256PublicKey { x: [1; 32], y: [2; 32] };
+    let pin = ClientPinRequest {
+        key_agreement: Some(key),
+        pin_hash_enc: Some(vec![3; 32]),
+        new_pin_enc: Some(vec![4; 80]),
+        pin_uv_auth_param: Some(vec![5; 32]),
+        permissions: Some(5),
+        rp_id: Some("contoso.com".to_owned()),
+        ..ClientPinRequest::new(2, PinCommand::GetTokenUsingPin)
+    };
+    assert_eq!(ClientPinRequest::decode(&pin.encode()[1..]), Ok(pin));
+    let params = ManageParams { rp_id_hash: Some([7; 32]), ..ManageParams::default() };
+    let manage = ManageRequest {
+        protocol: Some(2),
+        pin_uv_auth_param: Some(vec![8; 32]),
+        ..ManageRequest::new(ManageCommand::CredentialsBegin, params)
+    };
+    assert_eq!(manage.authenticated, [&[4, 0xa1, 1, 0x58, 32][..], &[7; 32]].concat());
+    assert_eq!(ManageRequest::decode(&manage.encode()[1..]), Ok(manage));
+    let blobs = LargeBlobsRequest { set: Some(vec![1]), length: Some(18), ..Default::default() };
+    assert_eq!(LargeBlobsRequest::decode(&blobs.encode()[1..]), Ok(blobs));
+    assert_eq!(LargeBlobsRequest::decode(&[0xa0]), Err(Status::INVALID_PARAMETER));
+    // An ES256 key is no key to agree with.
+    let wrong = Value::int_map([(2, Value::Uint(5)), (3, CosePublicKey::Es256(key).to_value())]);
+    let refused = ClientPinRequest::decode(&cbor::encode(&wrong));
+    assert_eq!(refused, Err(Status::INVALID_PARAMETER));
+}

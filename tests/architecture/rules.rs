@@ -13,7 +13,7 @@ pub(crate) const LAYERS: &[(&str, &[&str])] = &[
     ("channel", &["hybrid", "secret"]),
     ("client", &["hybrid", "ctap", "cbor", "secret", "ble", "channel"]),
     ("authenticator", &["hybrid", "ctap", "cbor", "secret", "ble", "channel"]),
-    ("frontend", &["authenticator", "secret"]),
+    ("frontend", &["authenticator", "ctap", "secret"]),
     ("relay", &["hybrid::tunnel"]),
     ("testbed", &["ble"]),
     (
@@ -69,7 +69,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("image", &["cli/"]),
     ("listenfd", &["cli/phone/run"]),
     ("minicbor", &["cbor"]),
-    ("miniz_oxide", &["client/webauthn"]),
+    ("miniz_oxide", &["authenticator/engine/site_data", "client/webauthn"]),
     ("psl", &["client/"]),
     ("qrcode", &["cli/"]),
     ("redb", &["authenticator/store"]),

@@ -33,9 +33,15 @@ pub(super) fn sign(key: &SigningKey, auth_data: &[u8], client_data_hash: &[u8; 3
 /// cries "cloned" when a store is restored from a backup. The backup flags are the passkey's own: one
 /// that was announced as bound to this phone says so for ever, and is never exported.
 pub(super) fn authenticator_data(passkey: &Passkey, _proof: Verification) -> AuthenticatorData {
+    let data = unattended_data(passkey);
+    AuthenticatorData { flags: data.flags | Flags::USER_PRESENT | Flags::USER_VERIFIED, ..data }
+}
+
+/// Authenticator data that says that no user was there.
+pub(super) fn unattended_data(passkey: &Passkey) -> AuthenticatorData {
     AuthenticatorData {
         rp_id_hash: Sha256::digest(&passkey.rp.id).into(),
-        flags: Flags::USER_PRESENT | Flags::USER_VERIFIED | backup_flags(passkey.backup),
+        flags: backup_flags(passkey.backup),
         sign_count: 0,
         attested: None,
         extensions: None,
@@ -56,15 +62,18 @@ pub(super) fn attested(
     passkey: &Passkey,
     key: &SigningKey,
 ) -> Result<AttestedCredential, Failure> {
-    let point = key.verifying_key().to_encoded_point(false);
-    let public_key = Es256PublicKey::from_sec1(point.as_bytes());
     Ok(AttestedCredential {
         aaguid: config.aaguid,
         id: passkey.id.as_bytes().to_vec(),
-        public_key: public_key
-            .map(CosePublicKey::Es256)
-            .ok_or(Failure::Store(store::Error::Corrupt))?,
+        public_key: public_key(key)?,
     })
+}
+
+/// The public half, as it is told.
+pub(super) fn public_key(key: &SigningKey) -> Result<CosePublicKey, Failure> {
+    let point = key.verifying_key().to_encoded_point(false);
+    let public_key = Es256PublicKey::from_sec1(point.as_bytes());
+    public_key.map(CosePublicKey::Es256).ok_or(Failure::Store(store::Error::Corrupt))
 }
 
 /// Format and statement.

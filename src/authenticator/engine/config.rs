@@ -15,6 +15,8 @@ pub const AAGUID: [u8; 16] = [
 pub enum Transport {
     /// From another device, over a hybrid transaction.
     Hybrid,
+    /// From a program on this very machine, for which this is a security key.
+    Hid,
 }
 
 /// How a registration is attested.
@@ -40,7 +42,8 @@ pub enum SeveralAccounts {
 /// What an owner may set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// The make to state; another vendor's must never be put here.
+    /// The make to state; another vendor's must never be put here: [`Self::with_aaguid`] refuses
+    /// those that are known.
     pub aaguid: [u8; 16],
     /// How registrations are attested.
     pub attestation: Attestation,
@@ -48,6 +51,46 @@ pub struct Config {
     pub several_accounts: SeveralAccounts,
     /// How long the user may take for one question.
     pub user_timeout: Duration,
+}
+
+/// Makes that are known to be somebody else's: Microsoft Authenticator on Android and iOS, Windows
+/// Hello (three), Apple's (three), Google Password Manager, Chrome on macOS, 1Password, Bitwarden,
+/// Dashlane, YubiKey 5 (two).
+const FOREIGN: [u128; 15] = [
+    0xde1e552d_db1d_4423_a619_566b625cdc84,
+    0x90a3ccdf_635c_4729_a248_9b709135078f,
+    0x08987058_cadc_4b81_b6e1_30de50dcbe96,
+    0x9ddd1817_af5a_4672_a2b9_3e3dd95000a9,
+    0x6028b017_b1d4_4c02_b4b3_afcdafc96bb2,
+    0xfbfc3007_154e_4ecc_8c0b_6e020557d7bd,
+    0xdd4ec289_e01d_41c9_bb89_70fa845d4bf2,
+    0xf24a8e70_d0d3_f82c_2937_32523cc4de5a,
+    0xea9b8d66_4d01_1d21_3ce4_b6b48cb575d4,
+    0xadce0002_35bc_c60a_648b_0b25f1f05503,
+    0xbada5566_a7aa_401f_bd96_45619a55120d,
+    0xd548826e_79b4_db40_a3d8_11116f7e8349,
+    0x531126d6_e717_415c_9320_3d9aa6981239,
+    0x2fc0579f_8113_47ea_b116_bb5a8db9202a,
+    0xcb69481e_8ff7_4039_93ec_0a2729a154a8,
+];
+
+/// The make is known to be somebody else's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this AAGUID belongs to another vendor's authenticator")]
+pub struct ForeignAaguid;
+
+impl Config {
+    /// With another make than [`AAGUID`]: one's own, drawn at random once.
+    ///
+    /// # Errors
+    ///
+    /// [`ForeignAaguid`] for those that are known; that it is nobody else's cannot be known.
+    pub fn with_aaguid(self, aaguid: [u8; 16]) -> Result<Self, ForeignAaguid> {
+        match FOREIGN.contains(&u128::from_be_bytes(aaguid)) {
+            true => Err(ForeignAaguid),
+            false => Ok(Self { aaguid, ..self }),
+        }
+    }
 }
 
 impl Default for Config {

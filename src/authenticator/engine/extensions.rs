@@ -14,9 +14,18 @@ use crate::ctap::Status;
 pub(super) const CRED_PROTECT: &str = "credProtect";
 pub(super) const PRF: &str = "prf";
 
-type Inputs<'a> = &'a [(String, Value)];
+/// Extension inputs by name.
+pub(super) type Inputs<'a> = &'a [(String, Value)];
+/// One extension's output, if it has any.
+pub(super) type Output = Option<(&'static str, Value)>;
 
-fn find<'a>(inputs: Inputs<'a>, name: &str) -> Option<&'a Value> {
+/// All outputs in one map, if there is any.
+pub(super) fn outputs(all: impl IntoIterator<Item = Output>) -> Option<Value> {
+    let all: Vec<_> = all.into_iter().flatten().collect();
+    (!all.is_empty()).then(|| Value::text_map(all))
+}
+
+pub(super) fn find<'a>(inputs: Inputs<'a>, name: &str) -> Option<&'a Value> {
     inputs.iter().find(|(key, _)| key == name).map(|(_, value)| value)
 }
 
@@ -89,21 +98,17 @@ impl Prf {
     }
 
     /// The unsigned output of a registration: it says whether there is a `prf`, always.
-    pub(super) fn registered(&self, passkey: &Passkey) -> Value {
+    pub(super) fn registered(&self, passkey: &Passkey) -> Output {
         let results = self.eval.map(|values| ("results", values.evaluate(passkey)));
         let enabled = ("enabled", Value::Bool(true));
-        wrap(Value::text_map([enabled].into_iter().chain(results)))
+        Some((PRF, Value::text_map([enabled].into_iter().chain(results))))
     }
 
     /// The unsigned output of a sign-in, if the input has values for this passkey: its own come
     /// before those for any.
-    pub(super) fn signed_in(&self, passkey: &Passkey) -> Option<Value> {
+    pub(super) fn signed_in(&self, passkey: &Passkey) -> Output {
         let own = self.by_credential.iter().find(|(id, _)| *id == passkey.id);
         let values = own.map(|(_, values)| *values).or(self.eval)?;
-        Some(wrap(Value::text_map([("results", values.evaluate(passkey))])))
+        Some((PRF, Value::text_map([("results", values.evaluate(passkey))])))
     }
-}
-
-fn wrap(output: Value) -> Value {
-    Value::text_map([(PRF, output)])
 }

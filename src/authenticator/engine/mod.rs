@@ -8,19 +8,29 @@
 //! Specification: CTAP 2.2, section 6.
 
 mod attest;
+mod blobs;
+mod client_pin;
 mod config;
 mod extensions;
+mod hmac_secret;
+mod info;
+mod manage;
 mod register;
 mod reply;
+mod reset;
 mod sign_in;
+mod silent;
+mod site_data;
+mod token;
 
-pub use self::config::{AAGUID, Attestation, Config, SeveralAccounts, Transport};
+pub use self::config::{AAGUID, Attestation, Config, ForeignAaguid, SeveralAccounts, Transport};
 pub use self::reply::{Outcome, Reply};
 use self::sign_in::Listing;
+use self::token::{Proof, Tokens};
 use super::consent::{Consent, ConsentRequest, Decision, Verification};
-use super::passkey::{PasskeyStore, Timestamp};
+use super::passkey::{Passkey, PasskeyStore, Timestamp};
 use super::{Random, store};
-use crate::ctap::{Command, CredentialParameters, ES256, GetInfo, Status, respond};
+use crate::ctap::{Command, RpEntity, Status, respond};
 
 /// Why there is no body to answer with.
 enum Failure {
@@ -48,12 +58,36 @@ struct Approval {
     verification: Verification,
 }
 
+/// What a client has begun and not finished; any other command ends it.
+enum Session {
+    /// Accounts to sign in with.
+    Listing(Box<Listing>),
+    /// Relying parties to list, the next one last.
+    Rps(Vec<RpEntity>),
+    /// Passkeys to list, the next one last.
+    Passkeys(Vec<Passkey>),
+    /// Large blobs to write.
+    Blobs(blobs::Write),
+}
+
+impl Session {
+    /// Whether a list has nothing more to give.
+    fn is_over(&self) -> bool {
+        match self {
+            Self::Rps(rest) => rest.is_empty(),
+            Self::Passkeys(rest) => rest.is_empty(),
+            Self::Listing(_) | Self::Blobs(_) => false,
+        }
+    }
+}
+
 /// The authenticator for one client at a time.
 pub struct Engine<S, C> {
     store: S,
     consent: C,
     config: Config,
-    listing: Option<Listing>,
+    session: Option<Session>,
+    tokens: Tokens,
 }
 
 impl<S, C> std::fmt::Debug for Engine<S, C> {
@@ -65,29 +99,14 @@ impl<S, C> std::fmt::Debug for Engine<S, C> {
 impl<S: PasskeyStore + Sync, C: Consent + Sync> Engine<S, C> {
     /// An engine over a store and somebody who asks the user.
     pub fn new(store: S, consent: C, config: Config) -> Self {
-        Self { store, consent, config, listing: None }
+        Self { store, consent, config, session: None, tokens: Tokens::default() }
     }
 
     /// The body of getInfo without status byte: what goes into the post-handshake message.
     #[must_use]
     pub fn get_info(&self, transport: Transport) -> Vec<u8> {
-        let texts = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect();
-        let transports = match transport {
-            Transport::Hybrid => &["internal", "hybrid"],
-        };
-        // `plat` is false: seen from the client this is another device. No message size: it would
-        // have to be named to allow more than 1024 bytes, but clients of phones do not look.
-        let options = [("rk", true), ("uv", true), ("plat", false)];
-        let info = GetInfo {
-            versions: texts(&["FIDO_2_0", "FIDO_2_1"]),
-            extensions: texts(&[extensions::CRED_PROTECT, extensions::PRF]),
-            aaguid: self.config.aaguid,
-            options: options.map(|(key, value)| (key.to_owned(), value)).to_vec(),
-            transports: texts(transports),
-            algorithms: vec![CredentialParameters::new(ES256)],
-            ..GetInfo::default()
-        };
-        info.encode()
+        let knows_pin = transport == Transport::Hid && self.store.knows_pin_hash().unwrap_or(false);
+        info::info(&self.config, transport, knows_pin).encode()
     }
 
     /// Answers one message: command byte and CBOR.
@@ -114,22 +133,35 @@ impl<S: PasskeyStore + Sync, C: Consent + Sync> Engine<S, C> {
         now: Timestamp,
         rng: Random<'_>,
     ) -> Answer {
-        // Any other command ends a listing.
-        let listing = self.listing.take();
         let (command, body) = Command::split(message)?;
+        // Asked at any moment, by other programs on the same machine too: it ends nothing.
+        if command == Command::GetInfo {
+            empty(body)?;
+            return Ok((self.get_info(transport), Outcome::Answered));
+        }
+        let session = self.session.take();
         match command {
-            Command::MakeCredential => self.make_credential(body, now, rng).await,
-            Command::GetAssertion => self.get_assertion(body, now).await,
-            Command::GetInfo | Command::GetNextAssertion | Command::Selection
-                if !body.is_empty() =>
-            {
-                Err(Status::INVALID_LENGTH.into())
+            Command::MakeCredential => self.make_credential(body, transport, now, rng).await,
+            Command::GetAssertion => self.get_assertion(body, transport, now, rng).await,
+            Command::GetNextAssertion => {
+                empty(body)?;
+                self.get_next_assertion(session, now, rng)
             }
-            Command::GetInfo => Ok((self.get_info(transport), Outcome::Answered)),
-            Command::GetNextAssertion => self.get_next_assertion(listing, now),
             Command::Selection => {
+                empty(body)?;
                 self.ask(ConsentRequest::Presence).await?;
                 Ok((Vec::new(), Outcome::Answered))
+            }
+            // The rest is what a security key does; a phone far from the keyboard does not.
+            _ if transport != Transport::Hid => Err(Status::INVALID_COMMAND.into()),
+            Command::ClientPin => self.client_pin(body, now, rng).await,
+            Command::CredentialManagement | Command::CredentialManagementPreview => {
+                self.manage(body, session, now, rng)
+            }
+            Command::LargeBlobs => self.large_blobs(body, session, now, rng),
+            Command::Reset => {
+                empty(body)?;
+                self.reset().await
             }
             _ => Err(Status::INVALID_COMMAND.into()),
         }
@@ -168,6 +200,7 @@ impl<S: PasskeyStore + Sync, C: Consent + Sync> Engine<S, C> {
         let answer = tokio::time::timeout(self.config.user_timeout, self.consent.ask(request));
         match answer.await.unwrap_or(Decision::TimedOut) {
             Decision::Approved { account, verification } if account < choices => {
+                self.tokens.verified();
                 Ok(Approval { account, verification })
             }
             Decision::Approved { .. } | Decision::Declined => Err(Status::OPERATION_DENIED),
@@ -185,9 +218,22 @@ fn valid_rp_id(rp_id: &str) -> Result<(), Status> {
     if shown { Ok(()) } else { Err(Status::INVALID_PARAMETER) }
 }
 
-/// No PIN or UV token can be right: none was ever given out, no protocol is announced.
-fn no_pin_protocol(param: &Option<Vec<u8>>, protocol: Option<u64>) -> Result<(), Status> {
-    if param.is_some() || protocol.is_some() { Err(Status::INVALID_PARAMETER) } else { Ok(()) }
+/// For commands that have no body.
+fn empty(body: &[u8]) -> Result<(), Status> {
+    if body.is_empty() { Ok(()) } else { Err(Status::INVALID_LENGTH) }
+}
+
+/// The proof of a token in a ceremony, if there is one. A protocol alone is none, but a phone has
+/// announced no protocol.
+fn proof<'a>(
+    transport: Transport,
+    param: &'a Option<Vec<u8>>,
+    protocol: Option<u64>,
+    message: &'a [u8],
+) -> Option<Proof<'a>> {
+    let lone = transport == Transport::Hybrid && protocol.is_some();
+    let param = param.as_deref().or(lone.then_some(&[]))?;
+    Some(Proof { protocol, param, message })
 }
 
 #[cfg(test)]

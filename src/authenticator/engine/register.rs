@@ -10,7 +10,9 @@
 use zeroize::Zeroizing;
 
 use super::extensions::{self, CRED_PROTECT, Prf};
-use super::{Answer, Engine, Failure, Outcome, attest, no_pin_protocol, valid_rp_id};
+use super::hmac_secret::{self, HMAC_SECRET};
+use super::site_data::ToKeep;
+use super::{Answer, Engine, Failure, Outcome, Transport, attest, proof, valid_rp_id};
 use crate::authenticator::consent::{AccountView, Consent, ConsentRequest, printable};
 use crate::authenticator::passkey::{
     Backup, CredProtect, CredentialId, Origin, Passkey, PasskeyStore, PrfSeeds, Timestamp,
@@ -18,7 +20,8 @@ use crate::authenticator::passkey::{
 use crate::authenticator::{Random, Verification};
 use crate::cbor::Value;
 use crate::ctap::{
-    ES256, MakeCredentialRequest, MakeCredentialResponse, PUBLIC_KEY, RpEntity, Status, UserEntity,
+    ES256, MakeCredentialRequest, MakeCredentialResponse, PUBLIC_KEY, Permissions, RpEntity,
+    Status, UserEntity,
 };
 use crate::secret::Secret;
 
@@ -30,13 +33,14 @@ struct Registration {
     request: MakeCredentialRequest,
     cred_protect: Option<CredProtect>,
     prf: Option<Prf>,
+    hmac_secret: bool,
+    keep: ToKeep,
 }
 
 impl Registration {
-    fn read(body: &[u8]) -> Result<Self, Status> {
+    fn read(body: &[u8], transport: Transport) -> Result<Self, Status> {
         let request = MakeCredentialRequest::decode(body)?;
         valid_rp_id(&request.rp.id)?;
-        no_pin_protocol(&request.pin_uv_auth_param, request.pin_uv_auth_protocol)?;
         let fits = |p: &crate::ctap::CredentialParameters| p.alg == ES256 && p.kind == PUBLIC_KEY;
         if !request.pub_key_cred_params.iter().any(fits) {
             return Err(Status::UNSUPPORTED_ALGORITHM);
@@ -48,12 +52,31 @@ impl Registration {
             return Err(Status::INVALID_PARAMETER);
         }
         let cred_protect = extensions::cred_protect(&request.extensions)?;
-        let prf = Prf::read(&request.extensions)?;
-        Ok(Self { request, cred_protect, prf })
+        // The same secret, in the form that the transport has for it.
+        let (prf, hmac_secret) = match transport {
+            Transport::Hybrid => (Prf::read(&request.extensions)?, false),
+            Transport::Hid => (None, hmac_secret::asked(&request.extensions)?),
+        };
+        let discoverable = request.options.rk == Some(true);
+        let keep = ToKeep::read(&request.extensions, transport, discoverable)?;
+        Ok(Self { request, cred_protect, prf, hmac_secret, keep })
     }
 
     fn discoverable(&self) -> bool {
         self.request.options.rk == Some(true)
+    }
+
+    /// Signed extension outputs.
+    fn outputs(&self) -> Option<Value> {
+        let protect = self.cred_protect.map(|level| (CRED_PROTECT, Value::Uint(level.level())));
+        let secret = self.hmac_secret.then_some((HMAC_SECRET, Value::Bool(true)));
+        extensions::outputs([protect, secret, self.keep.signed()])
+    }
+
+    /// Extension outputs beside the signed data.
+    fn unsigned_outputs(&self, passkey: &Passkey) -> Option<Value> {
+        let prf = self.prf.as_ref().and_then(|prf| prf.registered(passkey));
+        extensions::outputs([prf, self.keep.unsigned()])
     }
 
     fn consent(&self, replaced: &[Passkey]) -> ConsentRequest {
@@ -85,9 +108,9 @@ impl Registration {
                 verified: Secret::random(&mut rng),
                 unverified: Secret::random(&mut rng),
             },
-            cred_blob: None,
+            cred_blob: self.keep.cred_blob(),
             large_blob: None,
-            large_blob_key: None,
+            large_blob_key: self.keep.large_blob_key.then(|| Secret::random(&mut rng)),
             backup: Backup::ELIGIBLE,
             origin: Origin::Made,
             label: None,
@@ -101,17 +124,24 @@ impl Registration {
 
 impl<S: PasskeyStore + Sync, C: Consent + Sync> Engine<S, C> {
     pub(super) async fn make_credential(
-        &self,
+        &mut self,
         body: &[u8],
+        transport: Transport,
         now: Timestamp,
         rng: Random<'_>,
     ) -> Answer {
-        let registration = Registration::read(body)?;
+        let registration = Registration::read(body, transport)?;
+        let request = &registration.request;
+        let (param, hash) = (&request.pin_uv_auth_param, &request.client_data_hash);
+        let proof = proof(transport, param, request.pin_uv_auth_protocol, hash);
+        let may = Permissions::MAKE_CREDENTIAL;
+        self.permitted(transport, proof, may, &request.rp.id, now).await?;
         if let Some(existing) = self.excluded(&registration.request)? {
             return Err(self.already_registered(&existing, now, rng).await);
         }
         let replaced = self.same_account(&registration)?;
         let approval = self.ask(registration.consent(&replaced)).await?;
+        self.tokens.use_up();
         let passkey = registration.new_passkey(&replaced, now, rng);
         // Durable before the laptop hears of it: a passkey that a site knows but the phone lost
         // would be worse than one that only the phone knows.
@@ -163,9 +193,7 @@ impl<S: PasskeyStore + Sync, C: Consent + Sync> Engine<S, C> {
         let hash = &registration.request.client_data_hash;
         let mut data = attest::authenticator_data(passkey, proof);
         data.attested = Some(attest::attested(&self.config, passkey, &key)?);
-        data.extensions = registration
-            .cred_protect
-            .map(|level| Value::text_map([(CRED_PROTECT, Value::Uint(level.level()))]));
+        data.extensions = registration.outputs();
         let auth_data = data.encode();
         let (fmt, att_stmt) = attest::attestation(&self.config, &key, &auth_data, hash);
         Ok(MakeCredentialResponse {
@@ -173,8 +201,8 @@ impl<S: PasskeyStore + Sync, C: Consent + Sync> Engine<S, C> {
             auth_data,
             att_stmt,
             ep_att: None,
-            large_blob_key: None,
-            unsigned_extension_outputs: registration.prf.as_ref().map(|p| p.registered(passkey)),
+            large_blob_key: passkey.large_blob_key.as_ref().map(|key| key.expose().to_vec()),
+            unsigned_extension_outputs: registration.unsigned_outputs(passkey),
         })
     }
 }
@@ -187,7 +215,7 @@ fn new_private_key(mut rng: Random<'_>) -> Secret<32> {
 }
 
 /// The text, cut at a character if it is longer than [`MAX_NAME`] bytes.
-fn bounded(text: &str) -> String {
+pub(super) fn bounded(text: &str) -> String {
     let end = (0..=MAX_NAME.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
     text.get(..end.unwrap_or_default()).unwrap_or_default().to_owned()
 }

@@ -4,15 +4,20 @@
 
 use std::cmp::Reverse;
 
-use super::extensions::Prf;
+use super::extensions::{self, Prf};
+use super::hmac_secret::{HMAC_SECRET, HmacSecret};
+use super::silent::is_silent;
+use super::site_data::ToTell;
 use super::{
-    Answer, Engine, Failure, Outcome, SeveralAccounts, attest, no_pin_protocol, valid_rp_id,
+    Answer, Engine, Failure, Outcome, Session, SeveralAccounts, Transport, attest, proof,
+    valid_rp_id,
 };
-use crate::authenticator::Verification;
 use crate::authenticator::consent::{AccountView, Consent, ConsentRequest};
 use crate::authenticator::passkey::{CredentialId, Passkey, PasskeyStore, Timestamp};
+use crate::authenticator::{Random, Verification};
 use crate::ctap::{
-    CredentialDescriptor, GetAssertionRequest, GetAssertionResponse, PUBLIC_KEY, Status, UserEntity,
+    CredentialDescriptor, Flags, GetAssertionRequest, GetAssertionResponse, PUBLIC_KEY,
+    Permissions, Status, UserEntity,
 };
 
 /// Seconds that a client may take between two accounts of a listing.
@@ -22,7 +27,11 @@ const NEXT_WITHIN: u64 = 30;
 struct SignIn {
     client_data_hash: [u8; 32],
     prf: Option<Prf>,
+    hmac_secret: Option<HmacSecret>,
+    tell: ToTell,
     proof: Verification,
+    /// Whether the client wants to hear that the user was present.
+    present: bool,
 }
 
 /// Accounts that the client has yet to fetch, the next one last.
@@ -33,9 +42,28 @@ pub(super) struct Listing {
 }
 
 impl<S: PasskeyStore + Sync, C: Consent + Sync> Engine<S, C> {
-    pub(super) async fn get_assertion(&mut self, body: &[u8], now: Timestamp) -> Answer {
-        let request = read(body)?;
-        let prf = Prf::read(&request.extensions)?;
+    pub(super) async fn get_assertion(
+        &mut self,
+        body: &[u8],
+        transport: Transport,
+        now: Timestamp,
+        rng: Random<'_>,
+    ) -> Answer {
+        let request = read(body, transport)?;
+        let (param, hash) = (&request.pin_uv_auth_param, &request.client_data_hash);
+        let proof = proof(transport, param, request.pin_uv_auth_protocol, hash);
+        let may = Permissions::GET_ASSERTION;
+        self.permitted(transport, proof, may, &request.rp_id, now).await?;
+        if is_silent(&request) {
+            return self.look(&request);
+        }
+        let present = request.options.up != Some(false);
+        // The same secret, in the form that the transport has for it.
+        let (prf, hmac_secret) = match transport {
+            Transport::Hybrid => (Prf::read(&request.extensions)?, None),
+            Transport::Hid => (None, HmacSecret::read(&request.extensions, &self.tokens)?),
+        };
+        let tell = ToTell::read(&request.extensions, transport)?;
         let named = !request.allow_list.is_empty();
         let mut passkeys = self.candidates(&request)?;
         if passkeys.is_empty() {
@@ -45,13 +73,22 @@ impl<S: PasskeyStore + Sync, C: Consent + Sync> Engine<S, C> {
         let accounts = passkeys.iter().map(AccountView::from).collect();
         let approval = self.ask(ConsentRequest::SignIn { rp_id: request.rp_id, accounts, pick });
         let approval = approval.await?;
+        self.tokens.use_up();
         let client_data_hash = request.client_data_hash;
-        let sign_in = SignIn { client_data_hash, prf, proof: approval.verification };
+        let sign_in = SignIn {
+            client_data_hash,
+            prf,
+            hmac_secret,
+            tell,
+            proof: approval.verification,
+            present,
+        };
         if !pick && !named && passkeys.len() > 1 {
-            return self.list(sign_in, passkeys, now);
+            return self.list(sign_in, passkeys, now, rng);
         }
         let passkey = passkeys.swap_remove(if pick { approval.account } else { 0 });
-        let mut response = sign_in.respond(&passkey)?;
+        let written = self.write_blob(&sign_in.tell, &passkey, rng)?;
+        let mut response = sign_in.respond(&passkey, written, rng)?;
         response.user_selected = (pick && !named).then_some(true);
         response.user = user(&passkey, false);
         let first_proof = named && passkey.delivered_at.is_none();
@@ -61,28 +98,58 @@ impl<S: PasskeyStore + Sync, C: Consent + Sync> Engine<S, C> {
 
     pub(super) fn get_next_assertion(
         &mut self,
-        listing: Option<Listing>,
+        session: Option<Session>,
         now: Timestamp,
+        rng: Random<'_>,
     ) -> Answer {
-        let current = listing.filter(|listing| now <= listing.until);
-        self.list_next(current.ok_or(Status::NOT_ALLOWED)?, None, now)
+        match session {
+            Some(Session::Listing(listing)) if now <= listing.until => {
+                self.list_next(*listing, None, now, rng)
+            }
+            _ => Err(Status::NOT_ALLOWED.into()),
+        }
     }
 
     /// Answers with the first of several accounts and keeps the others for the client to fetch.
-    fn list(&mut self, sign_in: SignIn, mut rest: Vec<Passkey>, now: Timestamp) -> Answer {
+    fn list(
+        &mut self,
+        sign_in: SignIn,
+        mut rest: Vec<Passkey>,
+        now: Timestamp,
+        rng: Random<'_>,
+    ) -> Answer {
         let count = u64::try_from(rest.len()).ok();
         rest.reverse();
-        self.list_next(Listing { sign_in, rest, until: now }, count, now)
+        self.list_next(Listing { sign_in, rest, until: now }, count, now, rng)
     }
 
-    fn list_next(&mut self, mut listing: Listing, count: Option<u64>, now: Timestamp) -> Answer {
+    fn list_next(
+        &mut self,
+        mut listing: Listing,
+        count: Option<u64>,
+        now: Timestamp,
+        rng: Random<'_>,
+    ) -> Answer {
         let passkey = listing.rest.pop().ok_or(Status::NOT_ALLOWED)?;
-        let mut response = listing.sign_in.respond(&passkey)?;
+        let mut response = listing.sign_in.respond(&passkey, false, rng)?;
         response.number_of_credentials = count;
         response.user = user(&passkey, true);
         listing.until = Timestamp(now.0.saturating_add(NEXT_WITHIN));
-        self.listing = (!listing.rest.is_empty()).then_some(listing);
+        self.session = (!listing.rest.is_empty()).then(|| Session::Listing(Box::new(listing)));
         Ok((response.encode(), Outcome::Offered { credential: passkey.id }))
+    }
+
+    /// Keeps the blob that came along, if one did, with the passkey as it is now.
+    fn write_blob(
+        &self,
+        tell: &ToTell,
+        passkey: &Passkey,
+        rng: Random<'_>,
+    ) -> Result<bool, Failure> {
+        let Some(blob) = tell.write() else { return Ok(false) };
+        let Some(current) = self.store.find_by_id(&passkey.id)? else { return Ok(false) };
+        self.store.save(&Passkey { large_blob: Some(blob.clone()), ..current }, rng)?;
+        Ok(true)
     }
 
     /// Whether the user chooses among accounts here, rather than on the client.
@@ -92,7 +159,10 @@ impl<S: PasskeyStore + Sync, C: Consent + Sync> Engine<S, C> {
 
     /// Passkeys that may answer, the best to offer first: what a site is known to have before
     /// possible orphans, then the newest.
-    fn candidates(&self, request: &GetAssertionRequest) -> Result<Vec<Passkey>, Failure> {
+    pub(super) fn candidates(
+        &self,
+        request: &GetAssertionRequest,
+    ) -> Result<Vec<Passkey>, Failure> {
         let mut passkeys = if request.allow_list.is_empty() {
             let mut all = self.store.find_by_rp(&request.rp_id)?;
             all.retain(|passkey| passkey.discoverable);
@@ -131,10 +201,22 @@ impl<S: PasskeyStore + Sync, C: Consent + Sync> Engine<S, C> {
 }
 
 impl SignIn {
-    fn respond(&self, passkey: &Passkey) -> Result<GetAssertionResponse, Failure> {
+    fn respond(
+        &self,
+        passkey: &Passkey,
+        written: bool,
+        rng: Random<'_>,
+    ) -> Result<GetAssertionResponse, Failure> {
         let key = attest::signing_key(passkey)?;
-        let auth_data = attest::authenticator_data(passkey, self.proof).encode();
+        let mut data = attest::authenticator_data(passkey, self.proof);
+        data.flags = data.flags.with(Flags::USER_PRESENT, self.present);
+        let secret = self.hmac_secret.as_ref().map(|s| s.evaluate(passkey, data.flags, rng));
+        let secret = secret.map(|secret| (HMAC_SECRET, secret));
+        data.extensions = extensions::outputs([secret, self.tell.signed(passkey)]);
+        let auth_data = data.encode();
         let signature = attest::sign(&key, &auth_data, &self.client_data_hash);
+        let prf = self.prf.as_ref().and_then(|prf| prf.signed_in(passkey));
+        let unsigned = [prf, self.tell.unsigned(passkey, written)];
         Ok(GetAssertionResponse {
             credential: Some(CredentialDescriptor::new(passkey.id.as_bytes().to_vec())),
             auth_data,
@@ -142,15 +224,15 @@ impl SignIn {
             user: None,
             number_of_credentials: None,
             user_selected: None,
-            large_blob_key: None,
-            unsigned_extension_outputs: self.prf.as_ref().and_then(|prf| prf.signed_in(passkey)),
+            large_blob_key: self.tell.key(passkey),
+            unsigned_extension_outputs: extensions::outputs(unsigned),
         })
     }
 }
 
 /// The account, for a discoverable passkey: its names only where the client has to show them to
 /// let its user choose. They may be sent at all only because the user was verified.
-fn user(passkey: &Passkey, names: bool) -> Option<UserEntity> {
+pub(super) fn user(passkey: &Passkey, names: bool) -> Option<UserEntity> {
     let shown = |name: &Option<String>| name.clone().filter(|_| names);
     let user = &passkey.user;
     passkey.discoverable.then(|| UserEntity {
@@ -160,13 +242,13 @@ fn user(passkey: &Passkey, names: bool) -> Option<UserEntity> {
     })
 }
 
-fn read(body: &[u8]) -> Result<GetAssertionRequest, Status> {
+fn read(body: &[u8], transport: Transport) -> Result<GetAssertionRequest, Status> {
     let request = GetAssertionRequest::decode(body)?;
     valid_rp_id(&request.rp_id)?;
-    no_pin_protocol(&request.pin_uv_auth_param, request.pin_uv_auth_protocol)?;
-    // A silent look whether a passkey is here: over this transport nobody has reason to, and
-    // nothing is answered without the user.
-    if request.options.rk.is_some() || request.options.up == Some(false) {
+    // A silent look whether a passkey is here: over hybrid nobody has reason to, and nothing is
+    // answered without the user.
+    let looks = request.options.up == Some(false) && transport == Transport::Hybrid;
+    if request.options.rk.is_some() || looks {
         return Err(Status::UNSUPPORTED_OPTION);
     }
     Ok(request)

@@ -1,3 +1,6 @@
+mod hid;
+mod mutations;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
@@ -12,6 +15,7 @@ use super::*;
 use crate::authenticator::consent::AccountView;
 use crate::authenticator::passkey::{CredProtect, CredentialId, Passkey, State};
 use crate::authenticator::store::{KdfCost, Pin, Store};
+use crate::authenticator::upkeep::Upkeep;
 use crate::cbor::{self, Value};
 use crate::ctap::*;
 
@@ -325,7 +329,7 @@ async fn get_info_is_canonical_and_honest() {
     cbor::decode(&bytes).unwrap();
     let info = GetInfo::decode(&bytes).unwrap();
     assert_eq!(info.versions, ["FIDO_2_0", "FIDO_2_1"]);
-    assert_eq!(info.extensions, ["credProtect", "prf"]);
+    assert_eq!(info.extensions, ["credProtect", "largeBlob", "prf"]);
     assert_eq!(info.transports, ["internal", "hybrid"]);
     assert_eq!((info.option("rk"), info.option("uv")), (Some(true), Some(true)));
     assert_eq!(info.option("clientPin"), None);
@@ -490,7 +494,10 @@ async fn a_listing_ends() {
         phone.registered(&make(user)).await;
     }
     assert_eq!(phone.status(&get().encode(), &[approve(0)]).await, Status::OK);
+    // Another program on the same machine may ask this at any moment.
     assert_eq!(phone.status(&[0x04], &[]).await, Status::OK);
+    assert_eq!(phone.status(&[0x08], &[]).await, Status::OK);
+    assert_eq!(phone.status(&[0x0b], &[approve(0)]).await, Status::OK);
     assert_eq!(phone.status(&[0x08], &[]).await, Status::NOT_ALLOWED);
 
     assert_eq!(phone.status(&get().encode(), &[approve(0)]).await, Status::OK);

@@ -153,7 +153,8 @@ impl Consent for Asking {
 /// The first account is the newest of those that a site is known to have.
 fn approve(request: &ConsentRequest, verification: Verification) -> Decision {
     match request {
-        ConsentRequest::NothingFound { .. } => Decision::Declined,
+        // Nobody who approves beforehand means the end of everything.
+        ConsentRequest::NothingFound { .. } | ConsentRequest::Reset { .. } => Decision::Declined,
         _ => Decision::Approved { account: 0, verification },
     }
 }

@@ -41,10 +41,12 @@ impl Vault {
         let (vault, now) = (self.clone(), (self.sources.clock)());
         let unlocked = blocking(move || match vault.store() {
             Ok(store) => store.verify_pin(&pin, now),
-            Err(_) => vault.locked.unlock(&pin, now, &mut *(vault.sources.rng)()).map(|(store, verification)| {
-                *vault.slot() = Some(store);
-                verification
-            }),
+            Err(_) => vault.locked.unlock(&pin, now, &mut *(vault.sources.rng)()).map(
+                |(store, verification)| {
+                    *vault.slot() = Some(store);
+                    verification
+                },
+            ),
         });
         unlocked.await
     }

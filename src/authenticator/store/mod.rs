@@ -15,6 +15,7 @@
 
 mod backup;
 mod check;
+mod client_pin;
 mod error;
 pub mod exchange;
 mod file;
@@ -145,6 +146,7 @@ impl Store {
         let wrap = Wrap::seal(&data_key, pin, cost, rng)?.encode();
         let db = Db::create(dir, |tables| {
             tables.put_meta(META_WRAP, &wrap)?;
+            client_pin::put_pin_hash(tables, &data_key, pin)?;
             tables.put_meta(META_ATTEMPTS, &Attempts::default().encode())
         })?;
         Ok(Self { db: Arc::new(db), keys: Arc::new(Keys::derive(&data_key)) })
@@ -188,7 +190,10 @@ impl Store {
     ) -> Result<(), Error> {
         let (data_key, cost) = unwrap_key(&self.db, old, now)?;
         let wrap = Wrap::seal(&data_key, new, cost, rng)?.encode();
-        self.db.write(|tables| tables.put_meta(META_WRAP, &wrap))
+        self.db.write(|tables| {
+            tables.put_meta(META_WRAP, &wrap)?;
+            client_pin::put_pin_hash(tables, &data_key, new)
+        })
     }
 }
 
@@ -199,7 +204,11 @@ fn unwrap_key(db: &Db, pin: &Pin, now: Timestamp) -> Result<(Secret<32>, KdfCost
     let Some(data_key) = wrap.open(pin)? else {
         return Err(Error::WrongPin { tries_left: attempts.tries_left() });
     };
-    db.write(|tables| tables.put_meta(META_ATTEMPTS, &Attempts::default().encode()))?;
+    db.write(|tables| {
+        // Each time, for stores made before it was kept.
+        client_pin::put_pin_hash(tables, &data_key, pin)?;
+        tables.put_meta(META_ATTEMPTS, &Attempts::default().encode())
+    })?;
     Ok((data_key, wrap.cost()))
 }
 

@@ -155,7 +155,7 @@ impl Store {
     }
 
     /// Changes one passkey, and removes those that `change` names, in one transaction.
-    fn modify(
+    pub(super) fn modify(
         &self,
         id: &CredentialId,
         rng: Random<'_>,

@@ -57,6 +57,10 @@ impl Pin {
     pub fn reveal(&self) -> &str {
         &self.0
     }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
 }
 
 impl fmt::Debug for Pin {

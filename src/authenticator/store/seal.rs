@@ -16,6 +16,8 @@ const NONCE: usize = 12;
 
 /// What the data key gives: one key for records, one for the index. Wiped when dropped.
 pub(super) struct Keys {
+    /// Kept for changing the PIN, and for what is neither record nor index.
+    data: Secret<32>,
     records: Secret<32>,
     index: Secret<32>,
 }
@@ -26,7 +28,15 @@ pub(super) type RecordKey = [u8; 32];
 impl Keys {
     pub(super) fn derive(data_key: &Secret<32>) -> Self {
         let key = |label: &[u8]| Secret::new(hmac_sha256(data_key, &[label]));
-        Self { records: key(b"cabled passkey records"), index: key(b"cabled passkey index") }
+        Self {
+            data: data_key.clone(),
+            records: key(b"cabled passkey records"),
+            index: key(b"cabled passkey index"),
+        }
+    }
+
+    pub(super) fn data(&self) -> &Secret<32> {
+        &self.data
     }
 
     pub(super) fn record_key(&self, id: &CredentialId) -> RecordKey {

@@ -19,6 +19,7 @@ use crate::authenticator::{
 };
 use crate::cli::system;
 use crate::cli::terminal::{Terminal, yes_or_no};
+use crate::ctap::Permissions;
 
 /// How long a typed PIN verifies its user.
 const FRESH: Duration = Duration::from_secs(60);
@@ -76,7 +77,8 @@ impl Consent for Owner {
 /// The first account is the newest of those that a site is known to have.
 fn approve(request: &ConsentRequest, verification: Verification) -> Decision {
     match request {
-        ConsentRequest::NothingFound { .. } => Decision::Declined,
+        // Nobody agreed beforehand to lose everything.
+        ConsentRequest::NothingFound { .. } | ConsentRequest::Reset { .. } => Decision::Declined,
         _ => Decision::Approved { account: 0, verification },
     }
 }
@@ -160,7 +162,8 @@ fn site(request: &ConsentRequest) -> Option<&str> {
         | ConsentRequest::SignIn { rp_id, .. }
         | ConsentRequest::AlreadyRegistered { rp_id, .. }
         | ConsentRequest::NothingFound { rp_id } => Some(rp_id),
-        ConsentRequest::Presence => None,
+        ConsentRequest::Allow { rp_id, .. } => rp_id.as_deref(),
+        ConsentRequest::Presence | ConsentRequest::Reset { .. } => None,
     }
 }
 
@@ -189,6 +192,17 @@ fn headline(request: &ConsentRequest) -> String {
             "A laptop nearby wants to sign in to {rp_id}, but no passkey for it is on this phone."
         ),
         ConsentRequest::Presence => "A laptop nearby asks to use this phone.".to_owned(),
+        ConsentRequest::Allow { rp_id, permissions } => {
+            let what = match permissions.contains(Permissions::MANAGE) {
+                true => "list, rename and delete passkeys",
+                false => "change the data that sites keep beside passkeys",
+            };
+            let site = rp_id.as_deref().unwrap_or("every site");
+            format!("A program on this machine asks to {what} of {site}, for ten minutes.")
+        }
+        ConsentRequest::Reset { passkeys } => {
+            format!("A program on this machine asks to delete ALL {passkeys} passkeys, for good.")
+        }
     }
 }
 
@@ -213,6 +227,10 @@ fn particulars(request: &ConsentRequest) -> String {
         ConsentRequest::NothingFound { .. } | ConsentRequest::AlreadyRegistered { .. } => {
             return String::new();
         }
+        ConsentRequest::Reset { .. } => {
+            return "  You could not sign in with any of them again. The PIN stays.\n".to_owned();
+        }
+        ConsentRequest::Allow { .. } => return "  Did you start this?\n".to_owned(),
         ConsentRequest::Presence => {}
     }
     lines.push("The laptop says so; did you start this?\n".to_owned());
@@ -240,6 +258,7 @@ fn closing(request: &ConsentRequest) -> &'static str {
         ConsentRequest::Save { .. } => "Save the passkey?",
         ConsentRequest::SignIn { .. } => "Sign in?",
         ConsentRequest::AlreadyRegistered { .. } => "No second one is made. Tell the laptop so?",
+        ConsentRequest::Reset { .. } => "Delete every passkey on this phone?",
         _ => "Allow it?",
     }
 }
@@ -258,6 +277,8 @@ fn fields(request: &ConsentRequest) -> Value {
         }
         ConsentRequest::NothingFound { .. } => ("nothing-found", Vec::new()),
         ConsentRequest::Presence => ("presence", Vec::new()),
+        ConsentRequest::Allow { .. } => ("allow", Vec::new()),
+        ConsentRequest::Reset { .. } => ("reset", Vec::new()),
     };
     json!({ "what": what, "rpId": site(request), "accounts": accounts })
 }

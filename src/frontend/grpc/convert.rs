@@ -5,6 +5,7 @@
 use super::v1;
 use crate::authenticator::service::{Answered, Asker, Event, Happened, Question, Settled, Whom};
 use crate::authenticator::{AccountView, ConsentRequest, Error, Passkey, State};
+use crate::ctap::Permissions;
 
 const FROM_LAPTOP: &str = "The laptop says so and nobody vouches for it. Did you start this?";
 const FROM_PROGRAM: &str = "A program on this machine says so. Did you start this?";
@@ -79,6 +80,14 @@ fn wanted(base: v1::Question, request: &ConsentRequest) -> v1::Question {
         }
         ConsentRequest::NothingFound { rp_id } => (v1::Wanted::NothingFound, rp_id.as_str()),
         ConsentRequest::Presence => (v1::Wanted::Presence, ""),
+        ConsentRequest::Allow { rp_id, permissions } => {
+            let wanted = match permissions.contains(Permissions::MANAGE) {
+                true => v1::Wanted::Manage,
+                false => v1::Wanted::ChangeData,
+            };
+            (wanted, rp_id.as_deref().unwrap_or_default())
+        }
+        ConsentRequest::Reset { .. } => (v1::Wanted::Reset, ""),
     };
     let base = v1::Question { wanted: wanted.into(), rp_id: site.to_owned(), ..base };
     match request {
@@ -95,7 +104,12 @@ fn wanted(base: v1::Question, request: &ConsentRequest) -> v1::Question {
         ConsentRequest::AlreadyRegistered { account: known, .. } => {
             v1::Question { accounts: vec![account(known)], ..base }
         }
-        ConsentRequest::NothingFound { .. } | ConsentRequest::Presence => base,
+        ConsentRequest::Reset { passkeys } => {
+            v1::Question { passkeys: u64::try_from(*passkeys).unwrap_or(u64::MAX), ..base }
+        }
+        ConsentRequest::NothingFound { .. }
+        | ConsentRequest::Presence
+        | ConsentRequest::Allow { .. } => base,
     }
 }
 

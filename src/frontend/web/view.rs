@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::authenticator::service::{Asker, Question};
 use crate::authenticator::{AccountView, ConsentRequest, CredentialId, Passkey, State};
+use crate::ctap::Permissions;
 
 pub(super) fn full_id(id: &CredentialId) -> String {
     URL_SAFE_NO_PAD.encode(id.as_bytes())
@@ -63,6 +64,11 @@ pub(super) fn question(question: &Question) -> Value {
         ),
         ConsentRequest::NothingFound { rp_id } => ("nothing-found", json!({ "rpId": rp_id })),
         ConsentRequest::Presence => ("presence", json!({})),
+        ConsentRequest::Allow { rp_id, permissions } => {
+            let manage = permissions.contains(Permissions::MANAGE);
+            (if manage { "manage" } else { "change-data" }, json!({ "rpId": rp_id }))
+        }
+        ConsentRequest::Reset { passkeys } => ("reset", json!({ "passkeys": passkeys })),
     };
     let asker = match question.asker {
         Asker::Laptop(_) => "laptop",

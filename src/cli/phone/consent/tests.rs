@@ -62,3 +62,16 @@ fn standing_approval_makes_up_no_passkey() {
     let presence = approve(&ConsentRequest::Presence, proof);
     assert!(matches!(presence, Decision::Approved { account: 0, .. }));
 }
+
+#[test]
+fn a_reset_is_said_in_plain_words_and_never_approved_beforehand() {
+    let reset = ConsentRequest::Reset { passkeys: 12 };
+    assert!(headline(&reset).contains("delete ALL 12 passkeys"));
+    assert!(particulars(&reset).contains("not sign in"));
+    let proof = Verification::standing_approval();
+    assert_eq!(approve(&reset, proof), Decision::Declined);
+    let permissions = Permissions::MANAGE;
+    let allow = ConsentRequest::Allow { rp_id: None, permissions };
+    assert!(headline(&allow).contains("passkeys of every site"));
+    assert!(matches!(approve(&allow, proof), Decision::Approved { .. }));
+}

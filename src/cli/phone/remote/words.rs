@@ -30,6 +30,15 @@ pub(super) fn question(question: &Question) -> String {
             format!("wants to sign in to {site}, but no passkey for it is on this phone")
         }
         Wanted::Presence | Wanted::Unspecified => "asks to use this phone".to_owned(),
+        Wanted::Manage => format!(
+            "asks to list, rename and delete passkeys of {}, for ten minutes",
+            site_or_all(site)
+        ),
+        Wanted::ChangeData => format!(
+            "asks to change the data that sites keep beside passkeys of {}, for ten minutes",
+            site_or_all(site)
+        ),
+        Wanted::Reset => format!("asks to delete ALL {} passkeys, for good", question.passkeys),
     };
     let mut lines = vec![format!("Question {}: {who} {what}.", question.id)];
     let numbered = question.accounts.iter().zip(1..);
@@ -38,6 +47,10 @@ pub(super) fn question(question: &Question) -> String {
     lines.extend(replaced.map(|account| format!("  Takes the place of: {}", name(account))));
     lines.push(format!("  {}", question.warning));
     lines.join("\n")
+}
+
+fn site_or_all(site: &str) -> &str {
+    if site.is_empty() { "every site" } else { site }
 }
 
 fn name(account: &Account) -> &str {
@@ -54,6 +67,8 @@ pub(super) fn fields(question: &Question) -> Value {
         Wanted::AlreadyRegistered => "already-registered",
         Wanted::NothingFound => "nothing-found",
         Wanted::Presence | Wanted::Unspecified => "presence",
+        Wanted::Manage | Wanted::ChangeData => "allow",
+        Wanted::Reset => "reset",
     };
     json!({
         "question": question.id,

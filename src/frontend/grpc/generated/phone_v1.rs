@@ -193,6 +193,9 @@ pub struct Question {
     /// To be shown: the laptop says so and nobody vouches for it.
     #[prost(string, tag = "11")]
     pub warning: ::prost::alloc::string::String,
+    /// Reset: how many there are to lose.
+    #[prost(uint64, tag = "12")]
+    pub passkeys: u64,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Event {
@@ -333,6 +336,12 @@ pub enum Wanted {
     /// Declined means seen; needs no PIN.
     NothingFound = 4,
     Presence = 5,
+    /// A program asks to manage passkeys, of rp_id or of all sites, for ten minutes.
+    Manage = 6,
+    /// A program asks to change what sites keep beside passkeys, likewise.
+    ChangeData = 7,
+    /// A program asks to delete all passkeys for good.
+    Reset = 8,
 }
 impl Wanted {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -347,6 +356,9 @@ impl Wanted {
             Self::AlreadyRegistered => "WANTED_ALREADY_REGISTERED",
             Self::NothingFound => "WANTED_NOTHING_FOUND",
             Self::Presence => "WANTED_PRESENCE",
+            Self::Manage => "WANTED_MANAGE",
+            Self::ChangeData => "WANTED_CHANGE_DATA",
+            Self::Reset => "WANTED_RESET",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -358,6 +370,9 @@ impl Wanted {
             "WANTED_ALREADY_REGISTERED" => Some(Self::AlreadyRegistered),
             "WANTED_NOTHING_FOUND" => Some(Self::NothingFound),
             "WANTED_PRESENCE" => Some(Self::Presence),
+            "WANTED_MANAGE" => Some(Self::Manage),
+            "WANTED_CHANGE_DATA" => Some(Self::ChangeData),
+            "WANTED_RESET" => Some(Self::Reset),
             _ => None,
         }
     }

@@ -45,11 +45,14 @@ function headline(question) {
     case "sign-in": return [`${who} wants to sign in to `, site, question.accounts.length === 1 ? ` as ${named(question.accounts[0])}.` : "."];
     case "already-registered": return [`${who} wants to save a passkey for `, site, `, but the one of ${named(question.accounts[0])} is on this phone already.`];
     case "nothing-found": return [`${who} wants to sign in to `, site, ", but no passkey for it is on this phone."];
+    case "manage": return [`${who} asks to list, rename and delete passkeys of `, question.rpId ? site : "every site", ", for ten minutes."];
+    case "change-data": return [`${who} asks to change the data that sites keep beside passkeys of `, question.rpId ? site : "every site", ", for ten minutes."];
+    case "reset": return [`${who} asks to delete ALL ${question.passkeys} passkeys on this phone, for good.`];
     default: return [`${who} asks to use this phone.`];
   }
 }
 
-const YES = { save: "Save passkey", "sign-in": "Sign in", "already-registered": "Tell the laptop so" };
+const YES = { save: "Save passkey", "sign-in": "Sign in", reset: "Delete all passkeys", "already-registered": "Tell the laptop so" };
 
 function choices(question) {
   if (question.what !== "sign-in" || !question.pick || question.accounts.length < 2) return null;

@@ -12,6 +12,7 @@
 //! | `authenticator_data`, `cose` | WebAuthn 6.1, RFC 9053 |
 //! | `entities` | 6.1, parameters shared by requests |
 //! | `command`, `status` | 8.1, 8.2 |
+//! | `hid` | 11.2 |
 
 mod authenticator_data;
 mod command;
@@ -19,6 +20,7 @@ mod cose;
 mod entities;
 mod get_assertion;
 mod get_info;
+pub mod hid;
 mod make_credential;
 mod read;
 mod status;

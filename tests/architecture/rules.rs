@@ -12,7 +12,8 @@ pub(crate) const LAYERS: &[(&str, &[&str])] = &[
     ("ble", &["hybrid", "secret"]),
     ("channel", &["hybrid", "secret"]),
     ("client", &["hybrid", "ctap", "cbor", "secret", "ble", "channel"]),
-    ("authenticator", &["hybrid", "ctap", "cbor", "secret", "ble", "channel"]),
+    ("uhid", &[]),
+    ("authenticator", &["hybrid", "ctap", "cbor", "secret", "ble", "channel", "uhid"]),
     ("relay", &["hybrid::tunnel"]),
     ("testbed", &["ble"]),
     (
@@ -28,6 +29,7 @@ pub(crate) const LAYERS: &[(&str, &[&str])] = &[
             "authenticator",
             "relay",
             "testbed",
+            "uhid",
         ],
     ),
     ("main", &["cli"]),

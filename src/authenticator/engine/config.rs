@@ -15,6 +15,8 @@ pub const AAGUID: [u8; 16] = [
 pub enum Transport {
     /// From another device, over a hybrid transaction.
     Hybrid,
+    /// From a program on this machine, over its virtual key.
+    Hid,
 }
 
 /// How a registration is attested.

@@ -13,6 +13,7 @@ mod extensions;
 mod register;
 mod reply;
 mod sign_in;
+mod silent;
 
 pub use self::config::{AAGUID, Attestation, Config, SeveralAccounts, Transport};
 pub use self::reply::{Outcome, Reply};
@@ -73,7 +74,8 @@ impl<S: PasskeyStore + Sync, C: Consent + Sync> Engine<S, C> {
     pub fn get_info(&self, transport: Transport) -> Vec<u8> {
         let texts = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect();
         let transports = match transport {
-            Transport::Hybrid => &["internal", "hybrid"],
+            Transport::Hybrid => ["internal", "hybrid"].as_slice(),
+            Transport::Hid => &["usb", "internal", "hybrid"],
         };
         // `plat` is false: seen from the client this is another device. No message size: it would
         // have to be named to allow more than 1024 bytes, but clients of phones do not look.
@@ -119,7 +121,7 @@ impl<S: PasskeyStore + Sync, C: Consent + Sync> Engine<S, C> {
         let (command, body) = Command::split(message)?;
         match command {
             Command::MakeCredential => self.make_credential(body, now, rng).await,
-            Command::GetAssertion => self.get_assertion(body, now).await,
+            Command::GetAssertion => self.get_assertion(body, transport, now).await,
             Command::GetInfo | Command::GetNextAssertion | Command::Selection
                 if !body.is_empty() =>
             {

@@ -5,14 +5,17 @@
 use std::cmp::Reverse;
 
 use super::extensions::Prf;
+use super::silent::is_silent;
 use super::{
-    Answer, Engine, Failure, Outcome, SeveralAccounts, attest, no_pin_protocol, valid_rp_id,
+    Answer, Engine, Failure, Outcome, SeveralAccounts, Transport, attest, no_pin_protocol,
+    valid_rp_id,
 };
 use crate::authenticator::Verification;
 use crate::authenticator::consent::{AccountView, Consent, ConsentRequest};
 use crate::authenticator::passkey::{CredentialId, Passkey, PasskeyStore, Timestamp};
 use crate::ctap::{
-    CredentialDescriptor, GetAssertionRequest, GetAssertionResponse, PUBLIC_KEY, Status, UserEntity,
+    CredentialDescriptor, Flags, GetAssertionRequest, GetAssertionResponse, PUBLIC_KEY, Status,
+    UserEntity,
 };
 
 /// Seconds that a client may take between two accounts of a listing.
@@ -23,6 +26,8 @@ struct SignIn {
     client_data_hash: [u8; 32],
     prf: Option<Prf>,
     proof: Verification,
+    /// Whether the client wants to hear that the user was present.
+    present: bool,
 }
 
 /// Accounts that the client has yet to fetch, the next one last.
@@ -33,8 +38,17 @@ pub(super) struct Listing {
 }
 
 impl<S: PasskeyStore + Sync, C: Consent + Sync> Engine<S, C> {
-    pub(super) async fn get_assertion(&mut self, body: &[u8], now: Timestamp) -> Answer {
-        let request = read(body)?;
+    pub(super) async fn get_assertion(
+        &mut self,
+        body: &[u8],
+        transport: Transport,
+        now: Timestamp,
+    ) -> Answer {
+        let request = read(body, transport)?;
+        if is_silent(&request) {
+            return self.look(&request);
+        }
+        let present = request.options.up != Some(false);
         let prf = Prf::read(&request.extensions)?;
         let named = !request.allow_list.is_empty();
         let mut passkeys = self.candidates(&request)?;
@@ -46,7 +60,7 @@ impl<S: PasskeyStore + Sync, C: Consent + Sync> Engine<S, C> {
         let approval = self.ask(ConsentRequest::SignIn { rp_id: request.rp_id, accounts, pick });
         let approval = approval.await?;
         let client_data_hash = request.client_data_hash;
-        let sign_in = SignIn { client_data_hash, prf, proof: approval.verification };
+        let sign_in = SignIn { client_data_hash, prf, proof: approval.verification, present };
         if !pick && !named && passkeys.len() > 1 {
             return self.list(sign_in, passkeys, now);
         }
@@ -92,7 +106,10 @@ impl<S: PasskeyStore + Sync, C: Consent + Sync> Engine<S, C> {
 
     /// Passkeys that may answer, the best to offer first: what a site is known to have before
     /// possible orphans, then the newest.
-    fn candidates(&self, request: &GetAssertionRequest) -> Result<Vec<Passkey>, Failure> {
+    pub(super) fn candidates(
+        &self,
+        request: &GetAssertionRequest,
+    ) -> Result<Vec<Passkey>, Failure> {
         let mut passkeys = if request.allow_list.is_empty() {
             let mut all = self.store.find_by_rp(&request.rp_id)?;
             all.retain(|passkey| passkey.discoverable);
@@ -133,7 +150,9 @@ impl<S: PasskeyStore + Sync, C: Consent + Sync> Engine<S, C> {
 impl SignIn {
     fn respond(&self, passkey: &Passkey) -> Result<GetAssertionResponse, Failure> {
         let key = attest::signing_key(passkey)?;
-        let auth_data = attest::authenticator_data(&passkey.rp.id, self.proof).encode();
+        let mut data = attest::authenticator_data(&passkey.rp.id, self.proof);
+        data.flags = data.flags.with(Flags::USER_PRESENT, self.present);
+        let auth_data = data.encode();
         let signature = attest::sign(&key, &auth_data, &self.client_data_hash);
         Ok(GetAssertionResponse {
             credential: Some(CredentialDescriptor::new(passkey.id.as_bytes().to_vec())),
@@ -150,7 +169,7 @@ impl SignIn {
 
 /// The account, for a discoverable passkey: its names only where the client has to show them to
 /// let its user choose. They may be sent at all only because the user was verified.
-fn user(passkey: &Passkey, names: bool) -> Option<UserEntity> {
+pub(super) fn user(passkey: &Passkey, names: bool) -> Option<UserEntity> {
     let shown = |name: &Option<String>| name.clone().filter(|_| names);
     let user = &passkey.user;
     passkey.discoverable.then(|| UserEntity {
@@ -160,13 +179,14 @@ fn user(passkey: &Passkey, names: bool) -> Option<UserEntity> {
     })
 }
 
-fn read(body: &[u8]) -> Result<GetAssertionRequest, Status> {
+fn read(body: &[u8], transport: Transport) -> Result<GetAssertionRequest, Status> {
     let request = GetAssertionRequest::decode(body)?;
     valid_rp_id(&request.rp_id)?;
     no_pin_protocol(&request.pin_uv_auth_param, request.pin_uv_auth_protocol)?;
-    // A silent look whether a passkey is here: over this transport nobody has reason to, and
-    // nothing is answered without the user.
-    if request.options.rk.is_some() || request.options.up == Some(false) {
+    // A silent look whether a passkey is here: over hybrid nobody has reason to, and nothing is
+    // answered without the user.
+    let looks = request.options.up == Some(false) && transport == Transport::Hybrid;
+    if request.options.rk.is_some() || looks {
         return Err(Status::UNSUPPORTED_OPTION);
     }
     Ok(request)

@@ -1,7 +1,7 @@
 //! `cabled phone`: the phone's part, and the passkeys that it keeps.
 //!
 //! ```text
-//!  scan ──> unlock ──> terminal      who is the owner
+//!  scan, run ──> unlock ──> terminal who is the owner
 //!   ├─────> consent ─> terminal      what does the owner say
 //!   └─────> outcome                  how did it go, in words, events and an exit status
 //!  passkeys ──> view                 tables and JSON
@@ -12,6 +12,7 @@ pub(super) mod date;
 mod outcome;
 mod passkeys;
 mod pin;
+mod run;
 mod scan;
 mod unlock;
 mod view;
@@ -39,6 +40,7 @@ pub(crate) struct Phone {
 #[derive(Subcommand, Clone, Debug)]
 enum Sub {
     Scan(Box<scan::Scan>),
+    Run(run::Run),
     Passkeys(passkeys::Passkeys),
     Pin(pin::ChangePin),
 }
@@ -47,6 +49,7 @@ impl Phone {
     pub(crate) async fn run(&self, ui: Ui) -> Result<(), Failure> {
         match &self.command {
             Sub::Scan(command) => command.run(ui, &self.vault).await,
+            Sub::Run(command) => command.run(ui, &self.vault).await,
             Sub::Passkeys(command) => {
                 or_interrupted(system::interrupted(), command.run(ui, &self.vault)).await
             }

@@ -13,7 +13,7 @@ use crate::authenticator::store::{KdfCost, Pin, Store};
 use crate::authenticator::{Config, ConsentRequest, Decision, State, Verification};
 use crate::ctap::hid::{ChannelId, HidCommand, Packet, fragments};
 use crate::ctap::*;
-use crate::uhid::Event;
+use crate::uhid::{Error, Event};
 use crate::uhid::fake::{self, Programs};
 
 const HASH: [u8; 32] = [9; 32];

@@ -193,6 +193,7 @@ def seeds():
     for target in ("client_machine", "authenticator_machine"):
         yield target, [head + noise(f"{target} {head.hex()}", 200) for head in heads]
     yield "engine", [noise(f"engine {n}", 300) for n in range(20)]
+    yield "ctap_hid", [noise(f"ctap_hid {n}", 400) for n in range(20)]
 
 
 def main():

@@ -4,7 +4,7 @@
 //!  cli ──> client (laptop) ─────────┐
 //!   │                               ├──> hybrid, ctap        pure: no IO, clock, randomness
 //!   ├────> authenticator (phone) ───┤
-//!   │                               └──> ble, channel        radio and message pipes
+//!   │                               └──> ble, channel, uhid  radio, message pipes, virtual key
 //!   ├────> relay (tunnel service) ─────> hybrid::tunnel      URL grammar only
 //!   └────> testbed (test tools) ───────> ble
 //! ```
@@ -34,3 +34,5 @@ pub mod frontend;
 pub mod relay;
 #[cfg(all(feature = "testbed", target_os = "linux"))]
 pub mod testbed;
+#[cfg(all(feature = "authenticator", target_os = "linux"))]
+pub mod uhid;

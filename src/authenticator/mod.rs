@@ -6,7 +6,7 @@
 //! ```
 //!
 //! The engine knows neither how a message came nor who asks the user. May depend on the pure
-//! modules, on `ble` and on `channel`; never on another role or on `cli`.
+//! modules, on `ble`, `channel` and `uhid`; never on another role or on `cli`.
 
 mod channels;
 pub mod consent;
@@ -14,6 +14,8 @@ mod door;
 mod driver;
 pub mod engine;
 mod error;
+#[cfg(target_os = "linux")]
+pub mod key;
 mod mac;
 pub mod passkey;
 mod phone;

@@ -1,7 +1,7 @@
 //! `cabled phone`: the phone's part, and the passkeys that it keeps.
 //!
 //! ```text
-//!  scan ──> unlock ──> terminal      who is the owner
+//!  scan, run ──> unlock ──> terminal who is the owner
 //!   ├─────> consent ─> terminal      what does the owner say
 //!   └─────> outcome                  how did it go, in words, events and an exit status
 //!  passkeys ──> view                 tables and JSON

@@ -15,6 +15,7 @@
 //! | `hmac_secret` | 12.5 |
 //! | `entities` | 6.1, parameters shared by requests |
 //! | `command`, `status` | 8.1, 8.2 |
+//! | `hid` | 11.2 |
 
 mod authenticator_data;
 mod client_pin;
@@ -24,6 +25,7 @@ mod credential_management;
 mod entities;
 mod get_assertion;
 mod get_info;
+pub mod hid;
 mod hmac_secret;
 mod large_blobs;
 mod make_credential;

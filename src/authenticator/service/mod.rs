@@ -37,7 +37,7 @@ pub use self::transactions::MAX_RUNNING;
 use self::transactions::Running;
 use self::vault::Vault;
 use super::{
-    Config, CredentialId, Decision, Locked, Passkey, PhoneConfig, Pin, Store, Timestamp,
+    Config, CredentialId, Decision, Engine, Locked, Passkey, PhoneConfig, Pin, Store, Timestamp,
     Verification, store,
 };
 use crate::ble::Radio;
@@ -220,6 +220,16 @@ impl Service {
     /// [`Error::NoSuchQuestion`].
     pub fn decline(&self, id: QuestionId) -> Result<(), Error> {
         self.settle(id, Decision::Declined)
+    }
+
+    /// An authenticator for programs on this machine, which asks through this service.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Locked`]. It keeps the store open from here on, whatever is locked later.
+    pub fn engine_for_programs(&self) -> Result<Engine<Store, Asking>, Error> {
+        let engine = self.running.engine_config().clone();
+        Ok(Engine::new(self.vault.store()?, self.asking_for_programs(), engine))
     }
 
     /// A consent for requests of programs on this machine, which come in no transaction.

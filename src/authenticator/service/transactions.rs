@@ -46,6 +46,10 @@ impl Running {
         Self { radio, phone, engine, list: Arc::default(), count: watch::Sender::new(0) }
     }
 
+    pub(super) fn engine_config(&self) -> &Config {
+        &self.engine
+    }
+
     fn list(&self) -> MutexGuard<'_, List> {
         self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }

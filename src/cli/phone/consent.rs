@@ -17,6 +17,7 @@ use crate::authenticator::store::Error;
 use crate::authenticator::{
     AccountView, Consent, ConsentRequest, Decision, Pin, State, Store, Timestamp, Verification,
 };
+use crate::cli::failure::{Failure, Status};
 use crate::cli::system;
 use crate::cli::terminal::{Terminal, yes_or_no};
 use crate::ctap::Permissions;
@@ -32,6 +33,8 @@ pub(super) struct Owner {
     pub(super) reporter: Reporter,
     pub(super) site: LastSite,
     pub(super) way: Way,
+    /// Who asks, as the beginning of a sentence.
+    pub(super) asker: &'static str,
 }
 
 /// How the owner is asked.
@@ -61,15 +64,56 @@ impl Consent for Owner {
         if let (Ok(mut site), Some(asked)) = (self.site.lock(), site(&request)) {
             *site = Some(asked.to_owned());
         }
+        let headline = self.headline(&request);
         let (fields, standing) = (fields(&request), matches!(self.way, Way::Standing(_)));
         if standing || self.reporter.0.is_json() {
-            let words = format!("{} Nobody is asked, as --auto-approve says.", headline(&request));
+            let words = format!("{headline} Nobody is asked, as --auto-approve says.");
             self.reporter.step("asked", &words, fields);
         }
         match &self.way {
             Way::Standing(verification) => approve(&request, *verification),
             // A terminal that is gone cannot say yes.
-            Way::Asked(asked) => asked.ask(&request).await.unwrap_or(Decision::Cancelled),
+            Way::Asked(asked) => {
+                asked.ask(&headline, &request).await.unwrap_or(Decision::Cancelled)
+            }
+        }
+    }
+}
+
+/// Who asks for answers to codes; every headline begins so.
+pub(super) const LAPTOP: &str = "A laptop nearby";
+/// Who asks through the virtual key.
+pub(super) const PROGRAM: &str = "A program on this machine";
+
+impl Owner {
+    fn headline(&self, request: &ConsentRequest) -> String {
+        headline_of(self.asker, request)
+    }
+}
+
+/// An answer needs an owner: one who can be asked now, or one who said yes beforehand.
+pub(super) fn somebody_decides(
+    auto_approve: bool,
+    terminal: bool,
+    pin_file: bool,
+) -> Result<(), Failure> {
+    let missing = match (terminal, auto_approve, pin_file) {
+        (true, _, _) | (false, true, true) => return Ok(()),
+        (false, true, false) => "--pin-file FILE",
+        (false, false, true) => "--auto-approve",
+        (false, false, false) => "--auto-approve and --pin-file FILE",
+    };
+    let error = "nobody can be asked whether to answer: there is no terminal";
+    let hint = format!("run it in a terminal, or add {missing} if nobody is to be asked");
+    Err(Failure::new(Status::Usage, error, hint))
+}
+
+impl Way {
+    /// The terminal, unless the owner approved beforehand.
+    pub(super) fn of(auto_approve: bool, terminal: Option<Terminal>, unlocked: &Unlocked) -> Self {
+        match terminal.filter(|_| !auto_approve) {
+            Some(terminal) => Self::Asked(Box::new(Asked::new(terminal, unlocked))),
+            None => Self::Standing(Verification::standing_approval()),
         }
     }
 }
@@ -84,8 +128,8 @@ fn approve(request: &ConsentRequest, verification: Verification) -> Decision {
 }
 
 impl Asked {
-    async fn ask(&self, request: &ConsentRequest) -> io::Result<Decision> {
-        self.terminal.say(&format!("\n{}\n{}", headline(request), particulars(request))).await?;
+    async fn ask(&self, headline: &str, request: &ConsentRequest) -> io::Result<Decision> {
+        self.terminal.say(&format!("\n{headline}\n{}", particulars(request))).await?;
         let account = match request {
             ConsentRequest::NothingFound { .. } => {
                 self.terminal.line("Press Enter to tell the laptop so. ").await?;
@@ -168,6 +212,13 @@ fn site(request: &ConsentRequest) -> Option<&str> {
 }
 
 /// Who wants what.
+/// The same with somebody else than a laptop in its place.
+pub(super) fn headline_of(asker: &str, request: &ConsentRequest) -> String {
+    let words = headline(request);
+    let rest = words.strip_prefix(LAPTOP).map(|rest| format!("{asker}{rest}"));
+    rest.unwrap_or(words)
+}
+
 fn headline(request: &ConsentRequest) -> String {
     match request {
         ConsentRequest::Save { rp_id, account, .. } => {

@@ -2,6 +2,8 @@
 //!
 //! The composition root of the service: store, radio, socket; `run/systemd.rs` talks to systemd.
 
+mod key;
+mod questions;
 mod systemd;
 
 use std::sync::Arc;
@@ -15,7 +17,7 @@ use super::remote::{self, Socket};
 use super::unlock::Vault;
 use super::{Reporter, or_interrupted, scan};
 use crate::authenticator::service::{Service, Setup, Sources};
-use crate::authenticator::{Config, Locked, Store, Timestamp};
+use crate::authenticator::{Config, Locked, Store, Timestamp, Verification};
 use crate::cli::args::Link;
 use crate::cli::failure::{Failure, Status};
 use crate::cli::system;
@@ -39,6 +41,12 @@ pub(super) struct Run {
     /// Show the phone's page in browsers on this machine, too; at this port [default: a free one]
     #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "0", require_equals = true)]
     web: Option<u16>,
+    /// Be a security key on this machine: browsers, ssh and others use it as if it were plugged in
+    #[arg(long)]
+    uhid: bool,
+    /// Agree to everything without asking; for tests and machines that nobody sits at
+    #[arg(long)]
+    auto_approve: bool,
     #[command(flatten)]
     link: Link,
 }
@@ -50,6 +58,8 @@ impl Run {
         let prepared = self.prepare(reporter, vault, socket);
         let (service, listener) = or_interrupted(interrupt.as_mut(), prepared).await?;
         let page = self.page(reporter, &service).await?;
+        let key = self.uhid.then(|| key::Key::plug_in(reporter, &service)).transpose()?;
+        let told = questions::tell(reporter, &service);
         let place = listener.path().map(|path| path.display().to_string());
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = grpc::serve(service.clone(), listener, async {
@@ -67,6 +77,8 @@ impl Run {
             biased;
             () = interrupt => {}
             ended = &mut serving => return ended.map_err(|error| remote::failed(&error)),
+            failure = key::ended(key) => return Err(failure),
+            () = told => {}
         }
         systemd::notify("STOPPING=1");
         reporter.step("stopping", "Stopping; laptops are told that the phone hangs up.", json!({}));
@@ -124,7 +136,7 @@ impl Run {
             radio,
             phone,
             engine: Config::default(),
-            standing: None,
+            standing: self.auto_approve.then(Verification::standing_approval),
             sources: Sources {
                 clock: Arc::new(|| Timestamp(system::unix_time())),
                 rng: Arc::new(|| Box::new(system::random())),

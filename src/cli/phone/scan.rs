@@ -6,15 +6,13 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::consent::{Asked, LastSite, Owner, Way};
+use super::consent::{LAPTOP, LastSite, Owner, Way, somebody_decides};
 use super::date::{SKEW, TOO_OLD};
 use super::outcome::Record;
-use super::unlock::{Unlocked, Vault};
+use super::unlock::Vault;
 use super::{Reporter, blocking, date, or_interrupted};
 use crate::authenticator::engine::{Attestation, SeveralAccounts};
-use crate::authenticator::{
-    Config, Engine, Error, Phone, PhoneConfig, Store, Timestamp, Verification,
-};
+use crate::authenticator::{Config, Engine, Error, Phone, PhoneConfig, Store, Timestamp};
 use crate::ble::Radio;
 use crate::cli::args::{Link, read_fido_text};
 use crate::cli::failure::{Failure, Status};
@@ -102,13 +100,14 @@ impl Scan {
             return Err(no_channel());
         }
         let terminal = Terminal::open();
-        self.somebody_decides(terminal.is_some(), vault.pin_file.is_some())?;
+        somebody_decides(self.auto_approve, terminal.is_some(), vault.pin_file.is_some())?;
         let config = phone_config(&self.link)?;
         let radio = radio(&self.link, &config)?;
         let unlocked = vault.open_or_create(reporter, terminal.as_ref()).await?;
         let site = LastSite::default();
         let record = Record::new(reporter, unlocked.store.clone(), site.clone());
-        let owner = Owner { reporter, site, way: self.way(terminal, &unlocked) };
+        let way = Way::of(self.auto_approve, terminal, &unlocked);
+        let owner = Owner { reporter, site, way, asker: LAPTOP };
         let engine = Engine::new(unlocked.store, owner, self.engine_config());
         let phone = Phone::new(radio, config, engine).map_err(|e| advice::authenticator(&e))?;
         Ok(Ready { phone, contents, record })
@@ -126,26 +125,6 @@ impl Scan {
             (None, text) => text.unwrap_or_default().to_owned(),
         };
         QrContents::decode(text.trim()).map_err(|error| advice::qr(&error))
-    }
-
-    /// An answer needs an owner: one who can be asked now, or one who said yes beforehand.
-    fn somebody_decides(&self, terminal: bool, pin_file: bool) -> Result<(), Failure> {
-        let missing = match (terminal, self.auto_approve, pin_file) {
-            (true, _, _) | (false, true, true) => return Ok(()),
-            (false, true, false) => "--pin-file FILE",
-            (false, false, true) => "--auto-approve",
-            (false, false, false) => "--auto-approve and --pin-file FILE",
-        };
-        let error = "nobody can be asked whether to answer: there is no terminal";
-        let hint = format!("run it in a terminal, or add {missing} if nobody is to be asked");
-        Err(Failure::new(Status::Usage, error, hint))
-    }
-
-    fn way(&self, terminal: Option<Terminal>, unlocked: &Unlocked) -> Way {
-        match terminal.filter(|_| !self.auto_approve) {
-            Some(terminal) => Way::Asked(Box::new(Asked::new(terminal, unlocked))),
-            None => Way::Standing(Verification::standing_approval()),
-        }
     }
 
     fn engine_config(&self) -> Config {

@@ -1,0 +1,91 @@
+//! The virtual security key of `cabled phone run --uhid`: programs of this machine as askers of the
+//! service.
+
+use serde_json::json;
+use tokio::task::JoinHandle;
+
+use crate::authenticator::key::{self, Progress};
+use crate::authenticator::service::{Error, Service};
+use crate::authenticator::{Outcome, Timestamp};
+use crate::cli::failure::{Failure, Status};
+use crate::cli::phone::Reporter;
+use crate::cli::{advice, system};
+use crate::uhid::{self, Uhid};
+
+/// The name under which programs list the key.
+const NAME: &str = "cabled virtual FIDO2 key";
+
+/// A key that is plugged in until it is dropped.
+pub(super) struct Key(JoinHandle<Failure>);
+
+impl Key {
+    pub(super) fn plug_in(reporter: Reporter, service: &Service) -> Result<Self, Failure> {
+        let mut engine = service.engine_for_programs().map_err(|error| locked(&error))?;
+        let device = Uhid::create(NAME).map_err(|error| no_device(&error))?;
+        let words = "This machine has a security key now. Stop it with Ctrl-C.";
+        reporter.step("key-ready", words, json!({ "name": NAME }));
+        let serving = async move {
+            let clock = || Timestamp(system::unix_time());
+            let rng = &mut system::random();
+            let tell = |progress: Progress<'_>| tell(reporter, &progress);
+            let never = std::future::pending();
+            match key::serve(device, &mut engine, never, clock, rng, tell).await {
+                Ok(()) => Failure::new(Status::Failure, "the virtual key ended", "run it again"),
+                Err(error) => no_device(&error),
+            }
+        };
+        Ok(Self(tokio::spawn(serving)))
+    }
+}
+
+impl Drop for Key {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Why the key is gone; without one, never.
+pub(super) async fn ended(key: Option<Key>) -> Failure {
+    let Some(mut key) = key else { return std::future::pending().await };
+    let hint = "run it again with -v";
+    (&mut key.0).await.unwrap_or_else(|error| Failure::because(Status::Failure, &error, hint))
+}
+
+fn locked(error: &Error) -> Failure {
+    let hint =
+        "let it start unlocked: in a terminal, or with --pin-file FILE, and without --locked";
+    Failure::because(Status::Locked, error, hint)
+}
+
+fn tell(reporter: Reporter, progress: &Progress<'_>) {
+    let step = |event, words: &str| reporter.step(event, words, json!({}));
+    match *progress {
+        Progress::Answered(Outcome::Saved { .. }) => step("key-saved", "Saved a passkey."),
+        Progress::Answered(Outcome::SignedIn { .. } | Outcome::Offered { .. }) => {
+            step("key-signed-in", "Signed in.");
+        }
+        Progress::Answered(Outcome::Refused(status)) => {
+            let words = format!("Refused: {status}.");
+            reporter.step("key-refused", &words, json!({ "status": status.name() }));
+        }
+        Progress::Answered(Outcome::StoreFailed(error)) | Progress::NotNoted(error) => {
+            let failure = advice::store(error);
+            reporter.note(&format!("The store failed: {}; {}.", failure.error, failure.hint));
+        }
+        Progress::Withdrawn => step("key-withdrawn", "The program does not wait any more."),
+        Progress::Wink => step("key-wink", "A program asks which key this is: it is this one."),
+        _ => {}
+    }
+}
+
+fn no_device(error: &uhid::Error) -> Failure {
+    use uhid::Error as E;
+    let (status, hint) = match error {
+        E::NoModule(_) => (Status::Failure, "load it as root: modprobe uhid"),
+        E::NotAllowed(_) => {
+            (Status::Failure, "let your user make keys with packaging/udev/70-cabled-uhid.rules")
+        }
+        _ => (Status::Failure, "run it again with -v"),
+    };
+    Failure::because(status, error, hint)
+}

@@ -15,6 +15,7 @@ pub(crate) const LAYERS: &[(&str, &[&str])] = &[
     ("authenticator", &["hybrid", "ctap", "cbor", "secret", "ble", "channel"]),
     ("relay", &["hybrid::tunnel"]),
     ("testbed", &["ble"]),
+    ("desktop", &[]),
     (
         "cli",
         &[
@@ -28,6 +29,7 @@ pub(crate) const LAYERS: &[(&str, &[&str])] = &[
             "authenticator",
             "relay",
             "testbed",
+            "desktop",
         ],
     ),
     ("main", &["cli"]),
@@ -81,7 +83,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("url", &["client/", "cli/"]),
     ("webauthn_rp", &["cli/"]),
     ("x11rb", &["cli/screen"]),
-    ("zbus", &["ble/bluez", "testbed/"]),
+    ("zbus", &["ble/bluez", "desktop/", "testbed/"]),
 ];
 
 /// Crates that everything outside the pure part may use.

@@ -144,6 +144,11 @@ impl Verification {
         Self(())
     }
 
+    /// Another way to verify the user, which the service trusts, recognised them.
+    pub(super) fn by_verifier() -> Self {
+        Self(())
+    }
+
     /// The owner of the device approved beforehand, for automation: every answer then claims a
     /// verified user although nobody looked. Only for an owner who asked for it in so many words.
     #[must_use]

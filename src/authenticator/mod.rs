@@ -17,6 +17,7 @@ mod error;
 mod mac;
 pub mod passkey;
 mod phone;
+pub mod service;
 pub mod store;
 
 pub use consent::{AccountView, Consent, ConsentRequest, Decision, Verification};

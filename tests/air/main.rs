@@ -15,6 +15,7 @@ mod flow;
 mod nearby;
 mod proxy;
 mod radio;
+mod service;
 mod tls;
 mod user;
 mod world;

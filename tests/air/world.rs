@@ -170,6 +170,9 @@ fn told(progress: &authenticator::Progress<'_>) -> Told {
     }
 }
 
+/// Of the store.
+pub(crate) const PIN: &str = "a long enough PIN";
+
 /// One test's world.
 pub(crate) struct World {
     pub(crate) folder: tempfile::TempDir,
@@ -200,7 +203,7 @@ impl World {
     pub(crate) fn with(script: &[Answer], relay: Service) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let cost = KdfCost { memory_kib: 8, passes: 1, lanes: 1 };
-        let pin = Pin::new("a long enough PIN".to_owned()).unwrap();
+        let pin = Pin::new(PIN.to_owned()).unwrap();
         let store =
             Store::create_with_cost(&folder.path().join("store"), &pin, cost, &mut rng(1)).unwrap();
         Self {
@@ -247,12 +250,17 @@ impl World {
         self.try_phone(radio).unwrap()
     }
 
+    pub(crate) fn phone_config(&self) -> PhoneConfig {
+        let mut config = PhoneConfig::new(self.connector(), self.phone_url.clone(), self.service);
+        config.deadlines = self.phone_deadlines;
+        config
+    }
+
     pub(crate) fn try_phone(
         &self,
         radio: Radio,
     ) -> Result<Phone<Store, AsksUser>, authenticator::Error> {
-        let mut config = PhoneConfig::new(self.connector(), self.phone_url.clone(), self.service);
-        config.deadlines = self.phone_deadlines;
+        let config = self.phone_config();
         let user = AsksUser(self.user.clone());
         let engine = Engine::new(self.store.clone(), user, self.engine.clone());
         Phone::new(radio, config, engine)
@@ -287,8 +295,14 @@ impl World {
     pub(crate) async fn meet(&self, hint: Hint) -> (TransactionHandle, GetInfo, Scanning) {
         let (mut handle, _) = self.begin(hint);
         let phone = self.scan(handle.qr_text().unwrap());
+        let info = self.info(&mut handle).await;
+        (handle, info, phone)
+    }
+
+    /// The phone's description of itself.
+    pub(crate) async fn info(&self, handle: &mut TransactionHandle) -> GetInfo {
         let said = soon("the meeting", handle.ready()).await.unwrap();
-        (handle, GetInfo::decode(&said.get_info.unwrap()).unwrap(), phone)
+        GetInfo::decode(&said.get_info.unwrap()).unwrap()
     }
 
     pub(crate) fn passkeys(&self) -> Vec<(CredentialId, State)> {

@@ -143,6 +143,12 @@ impl Store {
         Locked::open(dir)
     }
 
+    /// The same store without its keys.
+    #[must_use]
+    pub fn locked(&self) -> Locked {
+        Locked { db: Arc::clone(&self.db) }
+    }
+
     /// Verifies the user again, in an unlocked store; wrong PINs count as they do in unlocking.
     ///
     /// # Errors

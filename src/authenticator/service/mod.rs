@@ -1,0 +1,289 @@
+//! The phone as a service: one store, one radio, many front ends.
+//!
+//! ```text
+//!  front ends ──submit──> transactions ──> Phone ──> engine ──asks──> questions
+//!      │  ^                                   └────progress──┐            │
+//!      │  └──────────────events────────────── journal <──────┴────────────┘
+//!      └─────────approve, decline──────────────────────────────────> questions
+//! ```
+//!
+//! Any number of front ends (a socket, a page, a notification, a terminal) see the same events and
+//! questions; the first valid answer to a question counts, and an approval needs a verified user.
+//! Nothing here knows who the front ends are. May depend on siblings in `authenticator` and on what
+//! these depend on.
+
+mod error;
+mod journal;
+mod plug;
+mod question;
+mod transactions;
+mod vault;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand_core::CryptoRngCore;
+
+pub use self::error::Error;
+use self::journal::Journal;
+pub use self::journal::{
+    Answered, Asker, Event, Events, Happened, KEPT_EVENTS, TransactionId, Whom,
+};
+pub use self::plug::{Prompter, Verdict, Verifier};
+use self::question::Broker;
+pub use self::question::{Asking, Question, QuestionId, Settled};
+pub use self::transactions::MAX_RUNNING;
+use self::transactions::Running;
+use self::vault::Vault;
+use super::{
+    Config, CredentialId, Decision, Locked, Passkey, PhoneConfig, Pin, Store, Timestamp,
+    Verification, store,
+};
+use crate::ble::Radio;
+use crate::hybrid::qr::QrContents;
+
+/// A code that was shown longer ago than this is refused.
+pub const MAX_CODE_AGE: Duration = Duration::from_secs(15 * 60);
+
+/// Where time and randomness come from.
+#[derive(Clone)]
+pub struct Sources {
+    /// Unix time.
+    pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    /// A source of unpredictable bytes, one for each user of it.
+    pub rng: Arc<dyn Fn() -> Box<dyn CryptoRngCore + Send> + Send + Sync>,
+}
+
+/// What a service is made of.
+pub struct Setup {
+    /// The store.
+    pub locked: Locked,
+    /// The same, open, if its owner gave the PIN already.
+    pub open: Option<Store>,
+    /// What is advertised on.
+    pub radio: Radio,
+    /// How laptops are answered.
+    pub phone: PhoneConfig,
+    /// What the authenticator does.
+    pub engine: Config,
+    /// Approves everything at once, for automation; see [`Verification::standing_approval`].
+    pub standing: Option<Verification>,
+    /// Time and randomness.
+    pub sources: Sources,
+}
+
+/// The service; clones are the same one.
+#[derive(Clone)]
+pub struct Service {
+    vault: Vault,
+    journal: Arc<Journal>,
+    broker: Arc<Broker>,
+    running: Running,
+    sources: Sources,
+}
+
+impl fmt::Debug for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Service").field("locked", &self.is_locked()).finish_non_exhaustive()
+    }
+}
+
+impl Service {
+    /// Starts with nothing running. Needs a tokio runtime for what follows.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::SimulatedRadio`], as [`super::Phone::new`] has it.
+    pub fn new(setup: Setup) -> Result<Self, Error> {
+        let Setup { locked, open, radio, phone, engine, standing, sources } = setup;
+        if radio.is_simulated() && phone.relay.is_public() && !phone.simulated_with_public {
+            return Err(Error::SimulatedRadio);
+        }
+        let journal = Journal::new();
+        let broker = Broker::new(Arc::clone(&journal), sources.clone(), standing);
+        let vault = Vault::new(locked, open, sources.clone());
+        let running = Running::new(radio, phone, engine);
+        Ok(Self { vault, journal, broker, running, sources })
+    }
+
+    /// Whether passkeys are out of reach.
+    #[must_use]
+    pub fn is_locked(&self) -> bool {
+        self.vault.store().is_err()
+    }
+
+    /// Unlocks the store; in an open one the PIN is verified all the same.
+    ///
+    /// # Errors
+    ///
+    /// [`store::Error::WrongPin`], [`store::Error::LockedOut`], or the file fails.
+    pub async fn unlock(&self, pin: Pin) -> Result<(), Error> {
+        self.vault.unlock(pin).await.map(drop)
+    }
+
+    /// Locks the store. Transactions that run keep what they need until they are over.
+    pub fn lock(&self) {
+        self.vault.lock();
+    }
+
+    /// Changes the PIN.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Locked`]; as [`Self::unlock`] for the old PIN, which stays then.
+    pub async fn change_pin(&self, old: Pin, new: Pin) -> Result<(), Error> {
+        self.vault.change_pin(old, new).await
+    }
+
+    /// Answers the laptop that shows this code; `any_age` takes one that seems too old.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Locked`], [`Error::Busy`], [`Error::CodeTooOld`], [`Error::Stopping`]. What goes
+    /// wrong later is an event.
+    pub fn submit(&self, contents: QrContents, any_age: bool) -> Result<TransactionId, Error> {
+        let age = contents.shown_at.map_or(0, |at| (self.sources.clock)().0.saturating_sub(at));
+        if age > MAX_CODE_AGE.as_secs() && !any_age {
+            return Err(Error::CodeTooOld { seconds: age });
+        }
+        self.running.begin(self, contents, self.vault.store()?)
+    }
+
+    /// Ends a transaction in order: its laptop sees that the phone hangs up.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchTransaction`].
+    pub fn cancel(&self, transaction: TransactionId) -> Result<(), Error> {
+        self.running.cancel(transaction)
+    }
+
+    /// What happened and what will happen, in one transaction or in all.
+    #[must_use]
+    pub fn events(&self, only: Option<TransactionId>) -> Events {
+        self.journal.read(only)
+    }
+
+    /// The questions that wait for an answer, oldest first.
+    #[must_use]
+    pub fn questions(&self) -> Vec<Question> {
+        self.broker.questions()
+    }
+
+    /// Says yes, as the user whose PIN this is. A wrong PIN leaves the question open; too many end it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchQuestion`], [`Error::NoSuchAccount`], [`store::Error::WrongPin`],
+    /// [`store::Error::LockedOut`], and those of the file.
+    pub async fn approve(&self, id: QuestionId, account: usize, pin: Pin) -> Result<(), Error> {
+        self.check(id, account)?;
+        match self.vault.unlock(pin).await {
+            Ok(verification) => self.approve_verified(id, account, verification),
+            Err(error @ Error::Store(store::Error::LockedOut { .. })) => {
+                self.broker.settle(id, Decision::LockedOut);
+                Err(error)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Says yes for a user who was verified in another way.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchQuestion`], [`Error::NoSuchAccount`].
+    pub fn approve_verified(
+        &self,
+        id: QuestionId,
+        account: usize,
+        verification: Verification,
+    ) -> Result<(), Error> {
+        self.check(id, account)?;
+        self.settle(id, Decision::Approved { account, verification })
+    }
+
+    /// Says no; to [`super::ConsentRequest::NothingFound`], that it was seen.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchQuestion`].
+    pub fn decline(&self, id: QuestionId) -> Result<(), Error> {
+        self.settle(id, Decision::Declined)
+    }
+
+    /// A consent for requests of programs on this machine, which come in no transaction.
+    #[must_use]
+    pub fn asking_for_programs(&self) -> Asking {
+        Asking { broker: Arc::clone(&self.broker), asker: Asker::Program }
+    }
+
+    /// All passkeys, by site, then by age.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Locked`], [`Error::Store`]; the same holds for the other calls.
+    pub async fn passkeys(&self) -> Result<Vec<Passkey>, Error> {
+        self.vault.list().await
+    }
+
+    /// Those that a site may not know; with `unused`, also those that never signed in.
+    ///
+    /// # Errors
+    ///
+    /// See [`Self::passkeys`].
+    pub async fn orphans(&self, unused: bool) -> Result<Vec<Passkey>, Error> {
+        self.vault.orphans(unused).await
+    }
+
+    /// One passkey.
+    ///
+    /// # Errors
+    ///
+    /// See [`Self::passkeys`]; [`store::Error::NoSuchPasskey`].
+    pub async fn passkey(&self, id: CredentialId) -> Result<Passkey, Error> {
+        self.vault.find(id).await
+    }
+
+    /// Sets the owner's name for a passkey, or removes it.
+    ///
+    /// # Errors
+    ///
+    /// See [`Self::passkey`]; [`store::Error::TooLarge`].
+    pub async fn rename(&self, id: CredentialId, label: Option<String>) -> Result<(), Error> {
+        self.vault.rename(id, label).await
+    }
+
+    /// Deletes a passkey for good. The site still lists it: tell the user to remove it there too.
+    ///
+    /// # Errors
+    ///
+    /// See [`Self::passkey`].
+    pub async fn delete(&self, id: CredentialId) -> Result<(), Error> {
+        self.vault.delete(id).await
+    }
+
+    /// Takes no more codes, ends what runs in order, and waits for that, at most so long.
+    pub async fn stop(&self, patience: Duration) {
+        self.running.stop(patience).await;
+    }
+
+    fn check(&self, id: QuestionId, account: usize) -> Result<Question, Error> {
+        let question = self.broker.question(id).ok_or(Error::NoSuchQuestion)?;
+        match account < question.choices() {
+            true => Ok(question),
+            false => Err(Error::NoSuchAccount { number: account }),
+        }
+    }
+
+    fn settle(&self, id: QuestionId, decision: Decision) -> Result<(), Error> {
+        match self.broker.settle(id, decision) {
+            true => Ok(()),
+            false => Err(Error::NoSuchQuestion),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

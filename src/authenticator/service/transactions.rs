@@ -1,0 +1,208 @@
+//! The transactions that run: each is a task, and their number is bounded.
+//!
+//! Depends on siblings in `authenticator`, `ble` and tokio only.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{oneshot, watch};
+
+use super::journal::{Answered, Asker, Happened, TransactionId, Whom};
+use super::question::Asking;
+use super::{Error, Service};
+use crate::authenticator::{
+    self, AccountView, Config, CredentialId, Engine, Outcome, PasskeyStore as _, Phone,
+    PhoneConfig, Progress, Store,
+};
+use crate::ble::Radio;
+use crate::hybrid::qr::QrContents;
+
+/// Laptops that are answered at the same time.
+pub const MAX_RUNNING: usize = 4;
+
+/// What transactions are begun with, and those that run.
+#[derive(Clone)]
+pub(super) struct Running {
+    radio: Radio,
+    phone: PhoneConfig,
+    engine: Config,
+    list: Arc<Mutex<List>>,
+    /// How many are not over yet.
+    count: watch::Sender<usize>,
+}
+
+#[derive(Default)]
+struct List {
+    last: u64,
+    stopping: bool,
+    cancels: BTreeMap<TransactionId, oneshot::Sender<()>>,
+    /// Those that were cancelled and are not over yet take room too.
+    running: usize,
+}
+
+impl Running {
+    pub(super) fn new(radio: Radio, phone: PhoneConfig, engine: Config) -> Self {
+        Self { radio, phone, engine, list: Arc::default(), count: watch::Sender::new(0) }
+    }
+
+    fn list(&self) -> MutexGuard<'_, List> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn begin(
+        &self,
+        service: &Service,
+        contents: QrContents,
+        store: Store,
+    ) -> Result<TransactionId, Error> {
+        let asking = |id| Asking { broker: Arc::clone(&service.broker), asker: Asker::Laptop(id) };
+        let engine = |id| Engine::new(store.clone(), asking(id), self.engine.clone());
+        let (id, cancelled) = self.enter()?;
+        let mut entry = Entry { running: self.clone(), id, has_room: true };
+        let phone = Phone::new(self.radio.clone(), self.phone.clone(), engine(id));
+        let phone = phone.map_err(|_| Error::SimulatedRadio)?;
+        let task = Task { service: service.clone(), id, store };
+        tokio::spawn(async move {
+            let result = task.run(phone, contents, cancelled).await;
+            // Whoever sees the end finds room for the next.
+            entry.make_room();
+            task.note(Happened::Ended(result.err().map(Arc::new)));
+        });
+        Ok(id)
+    }
+
+    fn enter(&self) -> Result<(TransactionId, oneshot::Receiver<()>), Error> {
+        let mut list = self.list();
+        if list.stopping {
+            return Err(Error::Stopping);
+        }
+        if list.running >= MAX_RUNNING {
+            return Err(Error::Busy);
+        }
+        list.last += 1;
+        list.running += 1;
+        let (cancel, cancelled) = oneshot::channel();
+        let id = TransactionId(list.last);
+        list.cancels.insert(id, cancel);
+        self.count.send_modify(|count| *count += 1);
+        Ok((id, cancelled))
+    }
+
+    pub(super) fn cancel(&self, id: TransactionId) -> Result<(), Error> {
+        let cancel = self.list().cancels.remove(&id).ok_or(Error::NoSuchTransaction)?;
+        cancel.send(()).map_err(|()| Error::NoSuchTransaction)
+    }
+
+    pub(super) async fn stop(&self, patience: Duration) {
+        let cancels = {
+            let mut list = self.list();
+            list.stopping = true;
+            std::mem::take(&mut list.cancels)
+        };
+        for cancel in cancels.into_values() {
+            // One that has just ended needs no word.
+            let _over = cancel.send(());
+        }
+        let mut count = self.count.subscribe();
+        // What hangs beyond that ends with the program.
+        let _late = tokio::time::timeout(patience, count.wait_for(|count| *count == 0)).await;
+    }
+}
+
+/// Takes a transaction off the list, however it ends.
+struct Entry {
+    running: Running,
+    id: TransactionId,
+    has_room: bool,
+}
+
+impl Entry {
+    fn make_room(&mut self) {
+        if std::mem::take(&mut self.has_room) {
+            let mut list = self.running.list();
+            list.cancels.remove(&self.id);
+            list.running -= 1;
+        }
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.make_room();
+        self.running.count.send_modify(|count| *count -= 1);
+    }
+}
+
+struct Task {
+    service: Service,
+    id: TransactionId,
+    store: Store,
+}
+
+impl Task {
+    async fn run(
+        &self,
+        mut phone: Phone<Store, Asking>,
+        contents: QrContents,
+        cancelled: oneshot::Receiver<()>,
+    ) -> Result<(), authenticator::Error> {
+        self.note(Happened::Scanned);
+        let sources = &self.service.sources;
+        let cancel = async {
+            if cancelled.await.is_err() {
+                // Nobody can cancel it any more, which is no reason to.
+                std::future::pending::<()>().await;
+            }
+        };
+        let mut rng = (sources.rng)();
+        let clock = || (sources.clock)();
+        let progress = |progress: Progress<'_>| self.progress(&progress);
+        phone.answer(contents, cancel, clock, &mut rng, progress).await
+    }
+
+    fn note(&self, what: Happened) {
+        let at = (self.service.sources.clock)();
+        self.service.journal.note(Asker::Laptop(self.id), at, what);
+    }
+
+    fn progress(&self, progress: &Progress<'_>) {
+        self.note(match progress {
+            Progress::OpeningTunnel => Happened::OpeningTunnel,
+            Progress::WithoutTunnel(error) => Happened::WithoutTunnel(error.to_string()),
+            Progress::Advertising => Happened::Advertising,
+            Progress::Connected { via } => Happened::Connected { via: *via },
+            Progress::Answered(outcome) => Happened::Answered(self.answered(outcome)),
+            Progress::Acknowledged => Happened::Acknowledged,
+        });
+    }
+
+    fn answered(&self, outcome: &Outcome) -> Answered {
+        match outcome {
+            Outcome::Saved { credential } => Answered::Saved(self.whom(credential)),
+            Outcome::SignedIn { credential, .. } => Answered::SignedIn(self.whom(credential)),
+            Outcome::Offered { credential } => Answered::Offered(self.whom(credential)),
+            Outcome::Refused(status) => Answered::Refused(*status),
+            Outcome::StoreFailed(error) => Answered::StoreFailed(error.to_string()),
+            Outcome::Answered => Answered::Other,
+        }
+    }
+
+    /// A store that cannot be read now will say so itself soon; the names can do without.
+    fn whom(&self, credential: &CredentialId) -> Whom {
+        let credential = credential.clone();
+        match self.store.find_by_id(&credential) {
+            Ok(Some(passkey)) => {
+                let view = AccountView::from(&passkey);
+                let names = [view.name, view.display_name];
+                let account = names.into_iter().find(|name| !name.is_empty()).unwrap_or_default();
+                Whom {
+                    credential,
+                    rp_id: authenticator::consent::printable(&passkey.rp.id),
+                    account,
+                }
+            }
+            _ => Whom { credential, rp_id: String::new(), account: String::new() },
+        }
+    }
+}

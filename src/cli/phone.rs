@@ -39,6 +39,7 @@ pub(crate) struct Phone {
 #[derive(Subcommand, Clone, Debug)]
 enum Sub {
     Scan(Box<scan::Scan>),
+    Open(Box<scan::Open>),
     Passkeys(passkeys::Passkeys),
     Pin(pin::ChangePin),
 }
@@ -47,6 +48,7 @@ impl Phone {
     pub(crate) async fn run(&self, ui: Ui) -> Result<(), Failure> {
         match &self.command {
             Sub::Scan(command) => command.run(ui, &self.vault).await,
+            Sub::Open(command) => command.run(ui, &self.vault).await,
             Sub::Passkeys(command) => {
                 or_interrupted(system::interrupted(), command.run(ui, &self.vault)).await
             }

@@ -16,14 +16,14 @@ const NAME: &str = "net.reactivated.Fprint";
 const DEVICE: &str = "net.reactivated.Fprint.Device";
 const PATH: &str = "/net/reactivated/Fprint/Device/0";
 
-fn uid() -> u32 {
+pub(crate) fn uid() -> u32 {
     use std::os::unix::fs::MetadataExt as _;
     std::fs::metadata("/proc/self").unwrap().uid()
 }
 
 /// fprintd with one reader, which knows one finger and serves one program at a time. `fails` names a
 /// method and the error that it ends with.
-async fn server(bus: &PrivateBus, fails: Option<(&'static str, &'static str)>) -> Fake {
+pub(crate) async fn server(bus: &PrivateBus, fails: Option<(&'static str, &'static str)>) -> Fake {
     let claimed: Mutex<Option<String>> = Mutex::new(None);
     let answer = move |method: &str, call: &Message| {
         if let Some((_, error)) = fails.filter(|(failing, _)| *failing == method) {
@@ -65,7 +65,7 @@ async fn ended(task: JoinHandle<Result<Verdict, Error>>) -> Result<Verdict, Erro
     timeout(PATIENCE, task).await.unwrap().unwrap()
 }
 
-async fn says(fake: &Fake, result: &str, done: bool) {
+pub(crate) async fn says(fake: &Fake, result: &str, done: bool) {
     fake.signal(PATH, DEVICE, "VerifyStatus", &(result, done)).await;
 }
 

@@ -14,4 +14,6 @@
 mod fake;
 mod fingers;
 mod notes;
+mod phone;
 mod picture;
+mod program;

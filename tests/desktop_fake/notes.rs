@@ -16,7 +16,7 @@ use crate::fake::{self, Fake, PATIENCE, Reply};
 const NAME: &str = "org.freedesktop.Notifications";
 const PATH: &str = "/org/freedesktop/Notifications";
 
-async fn server(bus: &PrivateBus, capabilities: &'static [&'static str]) -> Fake {
+pub(crate) async fn server(bus: &PrivateBus, capabilities: &'static [&'static str]) -> Fake {
     let next = AtomicU32::new(1);
     let answer = move |method: &str, _: &Message| match method {
         "GetCapabilities" => Reply::Texts(capabilities.iter().map(|&one| one.to_owned()).collect()),
@@ -40,13 +40,14 @@ fn question() -> Question {
     }
 }
 
-type Asked = (String, u32, String, String, String, Vec<String>, HashMap<String, OwnedValue>, i32);
+pub(crate) type Asked =
+    (String, u32, String, String, String, Vec<String>, HashMap<String, OwnedValue>, i32);
 
-async fn shown(fake: &Fake, times: usize) -> Asked {
+pub(crate) async fn shown(fake: &Fake, times: usize) -> Asked {
     fake.called("Notify", times).await.body().deserialize().unwrap()
 }
 
-async fn pressed(fake: &Fake, id: u32, key: &str) {
+pub(crate) async fn pressed(fake: &Fake, id: u32, key: &str) {
     fake.signal(PATH, NAME, "ActionInvoked", &(id, key)).await;
 }
 

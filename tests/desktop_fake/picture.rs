@@ -14,22 +14,22 @@ use zbus::zvariant::{OwnedValue, Value};
 use crate::fake::{self, Fake, PATIENCE, Reply};
 
 const NAME: &str = "org.freedesktop.portal.Desktop";
-const REQUEST: &str = "org.freedesktop.portal.Request";
+pub(crate) const REQUEST: &str = "org.freedesktop.portal.Request";
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\nnot really";
 
-type Asked = (String, HashMap<String, OwnedValue>);
+pub(crate) type Asked = (String, HashMap<String, OwnedValue>);
 
 fn token(call: &Message) -> String {
     let (_, options): Asked = call.body().deserialize().unwrap();
     String::try_from(options["handle_token"].try_clone().unwrap()).unwrap()
 }
 
-fn request(call: &Message) -> String {
+pub(crate) fn request(call: &Message) -> String {
     let sender = fake::caller(call).trim_start_matches(':').replace('.', "_");
     format!("/org/freedesktop/portal/desktop/request/{sender}/{}", token(call))
 }
 
-async fn server(bus: &PrivateBus) -> Fake {
+pub(crate) async fn server(bus: &PrivateBus) -> Fake {
     let answer = |method: &str, call: &Message| match method {
         "Screenshot" => Reply::Path(request(call)),
         _ => Reply::Nothing,
@@ -46,7 +46,7 @@ async fn ended(task: JoinHandle<Result<Look, Error>>) -> Result<Look, Error> {
     timeout(PATIENCE, task).await.unwrap().unwrap()
 }
 
-async fn respond(fake: &Fake, call: &Message, code: u32, file: Option<&Path>) {
+pub(crate) async fn respond(fake: &Fake, call: &Message, code: u32, file: Option<&Path>) {
     let uri = file.map(|file| ("uri", Value::from(format!("file://{}", file.display()))));
     let results: HashMap<&str, Value<'_>> = uri.into_iter().collect();
     fake.signal(&request(call), REQUEST, "Response", &(code, results)).await;

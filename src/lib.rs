@@ -31,6 +31,8 @@ pub mod cli;
 pub mod client;
 #[cfg(all(feature = "desktop", target_os = "linux"))]
 pub mod desktop;
+#[cfg(feature = "grpc")]
+pub mod frontend;
 #[cfg(feature = "relay")]
 pub mod relay;
 #[cfg(all(feature = "testbed", target_os = "linux"))]

@@ -68,6 +68,27 @@ pub enum Error {
     SimulatedRadio,
 }
 
+impl Error {
+    /// The name of the cause for machines; [`Self::Unconfirmed`] is one of its own.
+    #[must_use]
+    pub fn cause(&self) -> &'static str {
+        match self {
+            Self::Radio(_) => "radio",
+            Self::Tunnel { .. } => "tunnel",
+            Self::Bluetooth(_) => "bluetooth",
+            Self::Neither { .. } => "neither",
+            Self::Broken { .. } => "broken",
+            Self::Unconfirmed { .. } => "unconfirmed",
+            Self::Protocol(hybrid::Error::Cancelled) => "cancelled",
+            Self::Protocol(hybrid::Error::TimedOut(_)) => "timed-out",
+            Self::Protocol(hybrid::Error::PeerClosed(_)) => "hung-up",
+            Self::Protocol(_) => "protocol",
+            Self::Store(_) => "store",
+            Self::SimulatedRadio => "simulated-radio",
+        }
+    }
+}
+
 fn no_bluetooth(why: Option<&ble::Error>) -> String {
     why.map_or_else(|| "the laptop did not connect over Bluetooth".to_owned(), ToString::to_string)
 }

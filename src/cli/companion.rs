@@ -75,7 +75,7 @@ impl Verifier for Fingers {
 }
 
 /// What a notification tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Words {
     /// The site and the account.
     Full,

@@ -12,6 +12,8 @@ pub(super) mod date;
 mod outcome;
 mod passkeys;
 mod pin;
+mod remote;
+mod run;
 mod scan;
 mod unlock;
 mod view;
@@ -32,12 +34,17 @@ use unlock::Vault;
 pub(crate) struct Phone {
     #[command(flatten)]
     vault: Vault,
+    #[command(flatten)]
+    socket: remote::Socket,
     #[command(subcommand)]
     command: Sub,
 }
 
 #[derive(Subcommand, Clone, Debug)]
 enum Sub {
+    Run(Box<run::Run>),
+    #[command(flatten)]
+    Remote(remote::Remote),
     Scan(Box<scan::Scan>),
     Open(Box<scan::Open>),
     Passkeys(passkeys::Passkeys),
@@ -47,6 +54,11 @@ enum Sub {
 impl Phone {
     pub(crate) async fn run(&self, ui: Ui) -> Result<(), Failure> {
         match &self.command {
+            Sub::Run(command) => command.run(ui, &self.vault, &self.socket).await,
+            Sub::Remote(command) => {
+                let work = command.run(ui, &self.vault, &self.socket);
+                or_interrupted(system::interrupted(), work).await
+            }
             Sub::Scan(command) => command.run(ui, &self.vault).await,
             Sub::Open(command) => command.run(ui, &self.vault).await,
             Sub::Passkeys(command) => {

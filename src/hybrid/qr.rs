@@ -92,6 +92,17 @@ pub enum ChannelKind {
     L2cap = 1,
 }
 
+impl ChannelKind {
+    /// The name for machines: `tunnel` or `bluetooth`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tunnel => "tunnel",
+            Self::L2cap => "bluetooth",
+        }
+    }
+}
+
 impl fmt::Display for ChannelKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -16,6 +16,7 @@ mod nearby;
 mod proxy;
 mod radio;
 mod service;
+mod socket;
 mod tls;
 mod user;
 mod world;

@@ -13,6 +13,7 @@ mod interrupted;
 mod link;
 mod offline;
 mod program;
+mod service;
 mod three;
 #[path = "../air/world.rs"]
 #[allow(dead_code, reason = "it serves another test too")]

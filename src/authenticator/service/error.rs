@@ -4,6 +4,7 @@
 
 use super::{MAX_RUNNING, Verdict};
 use crate::authenticator::store;
+use crate::hybrid::qr;
 
 /// Why the service did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +22,9 @@ pub enum Error {
         /// Seconds since then.
         seconds: u64,
     },
+    /// The text is no code.
+    #[error("this is no code for passkeys")]
+    NoCode(#[source] qr::Error),
     /// The question was answered elsewhere, or it was withdrawn.
     #[error("there is no such question any more")]
     NoSuchQuestion,

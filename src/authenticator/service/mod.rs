@@ -150,6 +150,15 @@ impl Service {
         self.running.begin(self, contents, self.vault.store()?)
     }
 
+    /// [`Self::submit`] for the text of a code, which begins with `FIDO:/`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoCode`], and those of [`Self::submit`].
+    pub fn submit_text(&self, text: &str, any_age: bool) -> Result<TransactionId, Error> {
+        self.submit(QrContents::decode(text.trim()).map_err(Error::NoCode)?, any_age)
+    }
+
     /// Ends a transaction in order: its laptop sees that the phone hangs up.
     ///
     /// # Errors

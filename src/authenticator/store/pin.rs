@@ -51,6 +51,12 @@ impl Pin {
             _ => Ok(Self(text)),
         }
     }
+
+    /// The text, for a message to whoever holds the store.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
 }
 
 impl fmt::Debug for Pin {

@@ -118,8 +118,8 @@ impl Scan {
         }
         let terminal = Terminal::open();
         self.somebody_decides(terminal.is_some(), vault.pin_file.is_some())?;
-        let config = self.phone_config()?;
-        let radio = self.radio(&config)?;
+        let config = phone_config(&self.link)?;
+        let radio = radio(&self.link, &config)?;
         let unlocked = vault.open_or_create(reporter, terminal.as_ref()).await?;
         let site = LastSite::default();
         let record = Record::new(reporter, unlocked.store.clone(), site.clone());
@@ -155,26 +155,6 @@ impl Scan {
         Err(Failure::new(Status::Usage, error, hint))
     }
 
-    fn phone_config(&self) -> Result<PhoneConfig, Failure> {
-        let public = || ServiceUrl::for_service(TunnelServiceId::GOOGLE);
-        let relay = self.link.relay().cloned().map_or_else(public, Ok).map_err(|error| {
-            Failure::because(Status::Failure, &error, "name a tunnel service with --relay")
-        })?;
-        let service = relay.service_id().unwrap_or(TunnelServiceId::GOOGLE);
-        let mut config = PhoneConfig::new(self.link.connector()?, relay, service);
-        config.simulated_with_public = self.link.simulated_with_public;
-        Ok(config)
-    }
-
-    fn radio(&self, config: &PhoneConfig) -> Result<Radio, Failure> {
-        let radio = self.link.radio()?;
-        let pointless = radio.is_simulated() && config.relay.is_public();
-        match pointless && !config.simulated_with_public {
-            true => Err(advice::authenticator(&Error::SimulatedRadio)),
-            false => Ok(radio),
-        }
-    }
-
     fn way(&self, terminal: Option<Terminal>, unlocked: &Unlocked) -> Way {
         match terminal.filter(|_| !self.auto_approve) {
             Some(terminal) => Way::Asked(Box::new(Asked::new(terminal, unlocked))),
@@ -204,6 +184,28 @@ fn picture(file: &std::path::Path) -> Result<String, Failure> {
         false => image::read_file(file),
     };
     found.map_err(|error| advice::image(&error))
+}
+
+/// How laptops are answered, as these options say.
+pub(super) fn phone_config(link: &Link) -> Result<PhoneConfig, Failure> {
+    let public = || ServiceUrl::for_service(TunnelServiceId::GOOGLE);
+    let relay = link.relay().cloned().map_or_else(public, Ok).map_err(|error| {
+        Failure::because(Status::Failure, &error, "name a tunnel service with --relay")
+    })?;
+    let service = relay.service_id().unwrap_or(TunnelServiceId::GOOGLE);
+    let mut config = PhoneConfig::new(link.connector()?, relay, service);
+    config.simulated_with_public = link.simulated_with_public;
+    Ok(config)
+}
+
+/// The radio, unless it is a simulated one where that proves nothing.
+pub(super) fn radio(link: &Link, config: &PhoneConfig) -> Result<Radio, Failure> {
+    let radio = link.radio()?;
+    let pointless = radio.is_simulated() && config.relay.is_public();
+    match pointless && !config.simulated_with_public {
+        true => Err(advice::authenticator(&Error::SimulatedRadio)),
+        false => Ok(radio),
+    }
 }
 
 fn no_channel() -> Failure {

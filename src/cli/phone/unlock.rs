@@ -100,6 +100,12 @@ impl Vault {
         Ok(Unlocked { store, proof, typed_at: typed.then(Instant::now) })
     }
 
+    /// The store as it is, locked; it is an error if there is none.
+    pub(super) async fn locked(&self) -> Result<Locked, Failure> {
+        let folder = self.folder()?;
+        blocking(move || Locked::open(&folder)).await?.map_err(|error| failed(&error))
+    }
+
     /// The PIN of `--pin-file`, if there is one.
     pub(super) fn pin_of_file(&self) -> Result<Option<Pin>, Failure> {
         self.pin_file.as_deref().map(read_pin).transpose()

@@ -1,0 +1,158 @@
+//! `cabled phone run`: the phone's service in the foreground, until a signal ends it.
+//!
+//! The composition root of the service: store, radio, socket; `run/systemd.rs` talks to systemd.
+
+mod systemd;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::json;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::remote::{self, Socket};
+use super::unlock::Vault;
+use super::{Reporter, or_interrupted, scan};
+use crate::authenticator::service::{Service, Setup, Sources};
+use crate::authenticator::{Config, Locked, Store, Timestamp};
+use crate::cli::args::Link;
+use crate::cli::companion::{Fingers, Notes, Words};
+use crate::cli::failure::{Failure, Status};
+use crate::cli::system;
+use crate::cli::terminal::Terminal;
+use crate::cli::ui::Ui;
+use crate::desktop::Bus;
+use crate::desktop::fingerprint::{Limits, Reader};
+use crate::desktop::notify::Notifier;
+use crate::frontend::grpc::{self, Listener};
+
+/// How long transactions that run may take to hang up.
+const FAREWELL: Duration = Duration::from_secs(10);
+
+/// How long clients may take to let go after that.
+const CLIENTS: Duration = Duration::from_secs(3);
+
+/// Its file in packaging/applications, without the ending.
+const DESKTOP_ENTRY: &str = "org.cabled.Phone";
+
+/// Where a PIN can be given.
+const ELSEWHERE: &str = "To answer with the PIN: cabled phone pending";
+
+/// Runs the phone as a service on a socket, for the other commands and for programs of yours
+#[derive(Args, Clone, Debug)]
+pub(super) struct Run {
+    /// Start with the passkeys locked, until: cabled phone unlock
+    #[arg(long)]
+    locked: bool,
+    /// Show questions as notifications of the desktop; =discreet names neither sites nor accounts
+    #[arg(
+        long, value_name = "WORDS", value_enum,
+        num_args = 0..=1, require_equals = true, default_missing_value = "full"
+    )]
+    notify: Option<Words>,
+    /// Let a fingerprint approve, on a button of the notification; needs fprintd and an enrolled finger
+    #[arg(long, requires = "notify")]
+    fingerprint: bool,
+    #[command(flatten)]
+    link: Link,
+}
+
+impl Run {
+    pub(super) async fn run(&self, ui: Ui, vault: &Vault, socket: &Socket) -> Result<(), Failure> {
+        let reporter = Reporter(ui);
+        let mut interrupt = std::pin::pin!(system::interrupted());
+        let prepared = self.prepare(reporter, vault, socket);
+        let (service, listener) = or_interrupted(interrupt.as_mut(), prepared).await?;
+        let place = listener.path().map(|path| path.display().to_string());
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serving = grpc::serve(service.clone(), listener, async {
+            let _dropped_is_stopped_too = stopped.await;
+        });
+        let mut serving = std::pin::pin!(serving);
+        let words = match &place {
+            Some(place) => format!("The phone's service listens at {place}."),
+            None => "The phone's service listens on the socket that it was given.".to_owned(),
+        };
+        let fields = json!({ "socket": place, "locked": service.is_locked() });
+        reporter.step("serving", &words, fields);
+        systemd::notify("READY=1");
+        let prompting = self.notify.map(|words| self.prompt(service.clone(), words));
+        tokio::select! {
+            biased;
+            () = interrupt => {}
+            ended = &mut serving => return ended.map_err(|error| remote::failed(&error)),
+        }
+        systemd::notify("STOPPING=1");
+        reporter.step("stopping", "Stopping; laptops are told that the phone hangs up.", json!({}));
+        service.stop(FAREWELL).await;
+        if let Some(prompting) = prompting {
+            prompting.abort();
+        }
+        drop(stop);
+        // A client that does not let go ends with the program.
+        let _late = tokio::time::timeout(CLIENTS, serving).await;
+        reporter.step("stopped", "Stopped.", json!({}));
+        Ok(())
+    }
+
+    /// Keeps the desktop told, until it is aborted.
+    fn prompt(&self, service: Service, words: Words) -> JoinHandle<()> {
+        let fingers = || Fingers::new(Reader::system(), Limits::default());
+        let fingers = self.fingerprint.then(fingers);
+        let notifier = Notifier::new(Bus::Session, "Passkeys", DESKTOP_ENTRY);
+        let mut notes = Notes::new(service.clone(), notifier, fingers, words, ELSEWHERE);
+        tokio::spawn(async move { service.prompt(&mut notes).await })
+    }
+
+    /// The socket first: a second service is refused before it asks for anything.
+    async fn prepare(
+        &self,
+        reporter: Reporter,
+        vault: &Vault,
+        socket: &Socket,
+    ) -> Result<(Service, Listener), Failure> {
+        let listener = match systemd::inherited()? {
+            Some(listener) => listener,
+            None => {
+                let path = socket.path()?;
+                Listener::bind(&path).await.map_err(|error| remote::failed(&error))?
+            }
+        };
+        let phone = scan::phone_config(&self.link)?;
+        let radio = scan::radio(&self.link, &phone)?;
+        let (locked, open) = self.store(reporter, vault).await?;
+        let setup = Setup {
+            locked,
+            open,
+            radio,
+            phone,
+            engine: Config::default(),
+            standing: None,
+            sources: Sources {
+                clock: Arc::new(|| Timestamp(system::unix_time())),
+                rng: Arc::new(|| Box::new(system::random())),
+            },
+        };
+        let service = Service::new(setup).map_err(|error| {
+            let hint = "name a tunnel service of your own with --relay";
+            Failure::because(Status::Usage, &error, hint)
+        })?;
+        Ok((service, listener))
+    }
+
+    /// Open with a PIN that is at hand, locked where there is none.
+    async fn store(
+        &self,
+        reporter: Reporter,
+        vault: &Vault,
+    ) -> Result<(Locked, Option<Store>), Failure> {
+        let terminal = Terminal::open();
+        if self.locked || (terminal.is_none() && vault.pin_file.is_none()) {
+            return Ok((vault.locked().await?, None));
+        }
+        let store = vault.open_or_create(reporter, terminal.as_ref()).await?.store;
+        Ok((store.locked(), Some(store)))
+    }
+}

@@ -1,0 +1,31 @@
+//! The phone's service as gRPC on a Unix socket of its owner's: server, client, schema.
+//!
+//! ```text
+//!  socket (who may connect) ──> server (calls) ──> authenticator::service
+//!                                  └─> convert, status (words of the schema)
+//! ```
+//!
+//! Depends on `authenticator::service`, tonic and siblings.
+
+mod convert;
+mod server;
+mod socket;
+mod status;
+
+/// The messages and stubs of `proto/cabled/phone/v1/phone.proto`; generated, see `tests/generated.rs`.
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    rust_2018_idioms,
+    clippy::all,
+    reason = "generated; the schema has the documentation"
+)]
+#[rustfmt::skip]
+#[path = "generated/phone_v1.rs"]
+pub mod v1;
+
+mod redacted;
+
+pub use self::server::{MAX_MESSAGE, serve};
+pub use self::socket::{Client, Listener, MAX_CONNECTIONS, SocketError, connect};
+pub use self::status::{CAUSE, TRIES_LEFT, UNTIL};

@@ -1,0 +1,304 @@
+//! The Unix socket: its place, who may connect, and the client's way in.
+//!
+//! The folder is its owner's only (0700), the socket too (0600), and whoever connects is looked at
+//! once more: the same user, or root. Depends on tokio, tonic and the generated code.
+
+use std::fs::{DirBuilder, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::stream::{self, BoxStream, StreamExt as _};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tonic::codegen::http::Uri;
+use tonic::transport::server::Connected;
+use tonic::transport::{Channel, Endpoint};
+
+use super::v1::phone_client::PhoneClient;
+
+/// Clients that are connected at the same time; one more waits.
+pub const MAX_CONNECTIONS: usize = 32;
+
+/// How long connecting may take.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// After a failed accept, such as for want of file descriptors.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A client of the service.
+pub type Client = PhoneClient<Channel>;
+
+/// Why there is no socket, or no service behind it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SocketError {
+    /// Another service answers there.
+    #[error("a phone's service runs already, at {}", .0.display())]
+    InUse(PathBuf),
+    /// Something that is no socket is in its place.
+    #[error("{} is there and is no socket", .0.display())]
+    NoSocket(PathBuf),
+    /// Others can write to its folder.
+    #[error("the folder of {} is open to other users", .0.display())]
+    OpenFolder(PathBuf),
+    /// Nobody answers there.
+    #[error("no phone's service runs at {}", .0.display())]
+    Absent(PathBuf),
+    /// The operating system refuses.
+    #[error("the socket {} cannot be used", .0.display())]
+    Io(PathBuf, #[source] io::Error),
+    /// The transport failed.
+    #[error("the service cannot be reached")]
+    Serve(#[source] Box<tonic::transport::Error>),
+}
+
+/// A socket on which clients are awaited. The file goes when this is dropped, if this made it.
+#[derive(Debug)]
+pub struct Listener {
+    listener: UnixListener,
+    path: Option<Made>,
+    own: u32,
+}
+
+#[derive(Debug)]
+struct Made(PathBuf);
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        let _gone_before = std::fs::remove_file(&self.0);
+    }
+}
+
+impl Listener {
+    /// Makes the socket, and its folder for its owner only if there is none. One that a service
+    /// left behind is replaced. Needs a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// See [`SocketError`].
+    pub async fn bind(path: &Path) -> Result<Self, SocketError> {
+        let failed = |error| SocketError::Io(path.to_owned(), error);
+        folder(path)?;
+        vacate(path).await?;
+        let listener = UnixListener::bind(path).map_err(failed)?;
+        let made = Made(path.to_owned());
+        std::fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(failed)?;
+        Self::over(listener, Some(made)).map_err(failed)
+    }
+
+    /// Over a socket that somebody else made, such as systemd. Needs a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// Those of the operating system.
+    pub fn inherited(listener: std::os::unix::net::UnixListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        Self::over(UnixListener::from_std(listener)?, None)
+    }
+
+    fn over(listener: UnixListener, path: Option<Made>) -> io::Result<Self> {
+        // The kernel says who one is oneself in the same terms as it does of others.
+        let own = UnixStream::pair()?.0.peer_cred()?.uid();
+        Ok(Self { listener, path, own })
+    }
+
+    /// Connections of those who may, without end.
+    pub(super) fn incoming(self) -> BoxStream<'static, io::Result<Peer>> {
+        let seats = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let accepted = stream::unfold((self, seats), |(listener, seats)| async {
+            let seat = Arc::clone(&seats).acquire_owned().await.ok()?;
+            let stream = listener.next().await;
+            Some((Ok(Peer { stream, _seat: seat }), (listener, seats)))
+        });
+        accepted.boxed()
+    }
+
+    async fn next(&self) -> UnixStream {
+        loop {
+            match self.listener.accept().await {
+                Ok((stream, _)) => match stream.peer_cred() {
+                    Ok(peer) if allowed(peer.uid(), self.own) => return stream,
+                    _ => tracing::warn!("another user tried to connect to the phone's service"),
+                },
+                Err(error) => {
+                    tracing::debug!(%error, "no connection could be taken");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Where it is, if this made it.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_ref().map(|made| made.0.as_path())
+    }
+}
+
+/// Whether a user may speak to the service of another.
+fn allowed(peer: u32, own: u32) -> bool {
+    peer == own || peer == 0
+}
+
+fn folder(path: &Path) -> Result<(), SocketError> {
+    let failed = |error| SocketError::Io(path.to_owned(), error);
+    let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else {
+        return Ok(());
+    };
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+    let mode = std::fs::metadata(folder).map_err(failed)?.permissions().mode();
+    // In a folder that others can write to they could put a socket of theirs in the place of ours.
+    match mode & 0o022 != 0 {
+        true => Err(SocketError::OpenFolder(path.to_owned())),
+        false => Ok(()),
+    }
+}
+
+/// Removes a socket that nobody listens on.
+async fn vacate(path: &Path) -> Result<(), SocketError> {
+    let failed = |error| SocketError::Io(path.to_owned(), error);
+    match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed(error)),
+        Ok(found) if !found.file_type().is_socket() => {
+            return Err(SocketError::NoSocket(path.to_owned()));
+        }
+        Ok(_) => {}
+    }
+    match tokio::time::timeout(CONNECT, UnixStream::connect(path)).await {
+        Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            std::fs::remove_file(path).map_err(failed)
+        }
+        Ok(Err(error)) => Err(failed(error)),
+        Ok(Ok(_)) | Err(_) => Err(SocketError::InUse(path.to_owned())),
+    }
+}
+
+/// One client, and its seat.
+#[derive(Debug)]
+pub(super) struct Peer {
+    stream: UnixStream,
+    _seat: OwnedSemaphorePermit,
+}
+
+impl Connected for Peer {
+    type ConnectInfo = ();
+
+    fn connect_info(&self) -> Self::ConnectInfo {}
+}
+
+impl AsyncRead for Peer {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Peer {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// Connects to the service at this socket.
+///
+/// # Errors
+///
+/// [`SocketError::Absent`] if none runs there, [`SocketError::Serve`] otherwise.
+pub async fn connect(path: &Path) -> Result<Client, SocketError> {
+    // Tells the absence of a service from everything else, which the transport does not.
+    match UnixStream::connect(path).await {
+        Ok(_) => {}
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
+            ) =>
+        {
+            return Err(SocketError::Absent(path.to_owned()));
+        }
+        Err(error) => return Err(SocketError::Io(path.to_owned(), error)),
+    }
+    let endpoint = Endpoint::from_static("http://phone").connect_timeout(CONNECT);
+    let channel = endpoint.connect_with_connector(Dial(path.to_owned())).await;
+    channel.map(PhoneClient::new).map_err(|error| SocketError::Serve(Box::new(error)))
+}
+
+#[derive(Clone)]
+struct Dial(PathBuf);
+
+impl tower_service::Service<Uri> for Dial {
+    type Response = TokioIo<UnixStream>;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Uri) -> Self::Future {
+        let path = self.0.clone();
+        Box::pin(async move { UnixStream::connect(path).await.map(TokioIo::new) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_users_are_refused() {
+        assert!(allowed(1000, 1000) && allowed(0, 1000));
+        assert!(!allowed(1001, 1000) && !allowed(1000, 0));
+    }
+
+    #[tokio::test]
+    async fn the_socket_is_its_owners_and_a_second_service_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cabled/phone.sock");
+        let first = Listener::bind(&path).await.unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
+        assert!(matches!(Listener::bind(&path).await, Err(SocketError::InUse(_))));
+        drop(first);
+        assert!(matches!(connect(&path).await, Err(SocketError::Absent(_))));
+        // One that was killed leaves its file behind.
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        assert!(path.exists());
+        Listener::bind(&path).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_is_no_socket_stays_and_open_folders_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("phone.sock");
+        std::fs::write(&path, "mine").unwrap();
+        assert!(matches!(Listener::bind(&path).await, Err(SocketError::NoSocket(_))));
+        assert_eq!(std::fs::read(&path).unwrap(), b"mine");
+        std::fs::set_permissions(folder.path(), Permissions::from_mode(0o777)).unwrap();
+        let path = folder.path().join("other.sock");
+        assert!(matches!(Listener::bind(&path).await, Err(SocketError::OpenFolder(_))));
+    }
+}

@@ -6,7 +6,8 @@
 //!   ├────> authenticator (phone) ───┤
 //!   │                               └──> ble, channel, uhid  radio, message pipes, virtual key
 //!   ├────> relay (tunnel service) ─────> hybrid::tunnel      URL grammar only
-//!   └────> testbed (test tools) ───────> ble
+//!   ├────> testbed (test tools) ───────> ble
+//!   └────> desktop                         notifications, fingerprints, portal over D-Bus
 //! ```
 //!
 //! Without default features only [`hybrid`], [`ctap`], [`cbor`] and [`secret`] are built: the
@@ -28,6 +29,8 @@ pub mod channel;
 pub mod cli;
 #[cfg(feature = "client")]
 pub mod client;
+#[cfg(all(feature = "desktop", target_os = "linux"))]
+pub mod desktop;
 #[cfg(any(feature = "grpc", feature = "web"))]
 pub mod frontend;
 #[cfg(feature = "relay")]

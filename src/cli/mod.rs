@@ -6,6 +6,8 @@
 mod advice;
 mod args;
 mod ceremony;
+#[cfg(target_os = "linux")]
+pub mod companion;
 mod demo;
 #[cfg(target_os = "linux")]
 mod doctor;

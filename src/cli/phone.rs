@@ -49,6 +49,7 @@ enum Sub {
     #[command(flatten)]
     Remote(remote::Remote),
     Scan(Box<scan::Scan>),
+    Open(Box<scan::Open>),
     Passkeys(passkeys::Passkeys),
     Pin(pin::ChangePin),
     Store(store::StoreCommand),
@@ -65,6 +66,7 @@ impl Phone {
                 or_interrupted(system::interrupted(), work).await
             }
             Sub::Scan(command) => command.run(ui, &self.vault).await,
+            Sub::Open(command) => command.run(ui, &self.vault).await,
             Sub::Passkeys(command) => {
                 or_interrupted(system::interrupted(), command.run(ui, &self.vault)).await
             }

@@ -17,6 +17,7 @@ pub(crate) const LAYERS: &[(&str, &[&str])] = &[
     ("frontend", &["authenticator", "ctap", "secret"]),
     ("relay", &["hybrid::tunnel"]),
     ("testbed", &["ble"]),
+    ("desktop", &[]),
     (
         "cli",
         &[
@@ -32,6 +33,7 @@ pub(crate) const LAYERS: &[(&str, &[&str])] = &[
             "relay",
             "testbed",
             "uhid",
+            "desktop",
         ],
     ),
     ("main", &["cli"]),
@@ -93,7 +95,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("url", &["client/", "cli/"]),
     ("webauthn_rp", &["cli/"]),
     ("x11rb", &["cli/screen"]),
-    ("zbus", &["ble/bluez", "testbed/"]),
+    ("zbus", &["ble/bluez", "desktop/", "testbed/"]),
 ];
 
 /// Crates that everything outside the pure part may use.

@@ -10,6 +10,7 @@
 mod alone;
 mod doctor;
 mod interrupted;
+mod link;
 mod offline;
 mod program;
 mod service;

@@ -589,7 +589,7 @@ fn a_backup_is_private_whole_and_never_overwrites() {
         let locked = Store::open(dir).unwrap();
         locked.unlock(&pin("1234"), NOW, &mut rng()).unwrap().0.list().unwrap()
     };
-    assert_eq!(list(&dir), [a.clone()]);
+    assert_eq!(list(&dir), std::slice::from_ref(&a));
     let other = tempfile::tempdir().unwrap();
     fs::copy(aside, other.path().join(file::FILE_NAME)).unwrap();
     assert_eq!(list(other.path()), [a, b]);

@@ -12,6 +12,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use super::remote::{self, Socket};
 use super::unlock::Vault;
@@ -19,10 +20,14 @@ use super::{Reporter, or_interrupted, scan};
 use crate::authenticator::service::{Service, Setup, Sources};
 use crate::authenticator::{Config, Locked, Store, Timestamp, Verification};
 use crate::cli::args::Link;
+use crate::cli::companion::{Fingers, Notes, Words};
 use crate::cli::failure::{Failure, Status};
 use crate::cli::system;
 use crate::cli::terminal::Terminal;
 use crate::cli::ui::Ui;
+use crate::desktop::Bus;
+use crate::desktop::fingerprint::{Limits, Reader};
+use crate::desktop::notify::Notifier;
 use crate::frontend::grpc::{self, Listener};
 use crate::frontend::web::Web;
 
@@ -31,6 +36,12 @@ const FAREWELL: Duration = Duration::from_secs(10);
 
 /// How long clients may take to let go after that.
 const CLIENTS: Duration = Duration::from_secs(3);
+
+/// Its file in packaging/applications, without the ending.
+const DESKTOP_ENTRY: &str = "org.cabled.Phone";
+
+/// Where a PIN can be given.
+const ELSEWHERE: &str = "To answer with the PIN: cabled phone pending";
 
 /// Runs the phone as a service on a socket, for the other commands and for programs of yours
 #[derive(Args, Clone, Debug)]
@@ -47,6 +58,15 @@ pub(super) struct Run {
     /// Agree to everything without asking; for tests and machines that nobody sits at
     #[arg(long)]
     auto_approve: bool,
+    /// Show questions as notifications of the desktop; =discreet names neither sites nor accounts
+    #[arg(
+        long, value_name = "WORDS", value_enum,
+        num_args = 0..=1, require_equals = true, default_missing_value = "full"
+    )]
+    notify: Option<Words>,
+    /// Let a fingerprint approve, on a button of the notification; needs fprintd and an enrolled finger
+    #[arg(long, requires = "notify")]
+    fingerprint: bool,
     #[command(flatten)]
     link: Link,
 }
@@ -73,6 +93,7 @@ impl Run {
         let fields = json!({ "socket": place, "locked": service.is_locked() });
         reporter.step("serving", &words, fields);
         systemd::notify("READY=1");
+        let prompting = self.notify.map(|words| self.prompt(service.clone(), words));
         tokio::select! {
             biased;
             () = interrupt => {}
@@ -83,6 +104,9 @@ impl Run {
         systemd::notify("STOPPING=1");
         reporter.step("stopping", "Stopping; laptops are told that the phone hangs up.", json!({}));
         service.stop(FAREWELL).await;
+        if let Some(prompting) = prompting {
+            prompting.abort();
+        }
         drop(stop);
         drop(page);
         // A client that does not let go ends with the program.
@@ -111,6 +135,15 @@ impl Run {
             let _dropped_is_stopped_too = stopped.await;
         }));
         Ok(Some(stop))
+    }
+
+    /// Keeps the desktop told, until it is aborted.
+    fn prompt(&self, service: Service, words: Words) -> JoinHandle<()> {
+        let fingers = || Fingers::new(Reader::system(), Limits::default());
+        let fingers = self.fingerprint.then(fingers);
+        let notifier = Notifier::new(Bus::Session, "Passkeys", DESKTOP_ENTRY);
+        let mut notes = Notes::new(service.clone(), notifier, fingers, words, ELSEWHERE);
+        tokio::spawn(async move { service.prompt(&mut notes).await })
     }
 
     /// The socket first: a second service is refused before it asks for anything.

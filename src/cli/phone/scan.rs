@@ -1,10 +1,16 @@
 //! `cabled phone scan`: from the text of a code to an answer that the laptop took.
 
 mod look;
+mod open;
+#[cfg(target_os = "linux")]
+mod portal;
 
+use std::future::Future;
 use std::path::PathBuf;
+use std::pin::Pin;
 
 use clap::{Args, ValueEnum};
+pub(super) use open::Open;
 
 use super::consent::{LAPTOP, LastSite, Owner, Way, somebody_decides};
 use super::date::{SKEW, TOO_OLD};
@@ -14,7 +20,7 @@ use super::{Reporter, blocking, date, or_interrupted};
 use crate::authenticator::engine::{Attestation, SeveralAccounts};
 use crate::authenticator::{Config, Engine, Error, Phone, PhoneConfig, Store, Timestamp};
 use crate::ble::Radio;
-use crate::cli::args::{Link, read_fido_text};
+use crate::cli::args::{Link, read_fido_text, read_input};
 use crate::cli::failure::{Failure, Status};
 use crate::cli::terminal::Terminal;
 use crate::cli::ui::Ui;
@@ -31,10 +37,11 @@ pub(super) struct Scan {
     /// The code's text, which begins with FIDO:/, or - to read it from standard input
     #[arg(value_name = "TEXT", required_unless_present_any = ["image", "screen"])]
     text: Option<String>,
-    /// Find the code in a picture or a screenshot
+    /// Find the code in a picture or a screenshot, or - to read one from standard input
     #[arg(long, value_name = "FILE", conflicts_with = "text")]
     image: Option<PathBuf>,
-    /// Find the code on this machine's screen (X11), and wait for half a minute until it is there
+    /// Find the code on this machine's screen: under X11 waits for half a minute until it is there, under
+    /// Wayland takes one picture through the desktop's portal
     #[arg(long, conflicts_with_all = ["text", "image"])]
     screen: bool,
     /// Agree to everything without asking; for tests and machines that nobody sits at
@@ -75,9 +82,17 @@ struct Ready {
 
 impl Scan {
     pub(super) async fn run(&self, ui: Ui, vault: &Vault) -> Result<(), Failure> {
-        let reporter = Reporter(ui);
         // One for all, so that no Ctrl-C falls between two of them.
-        let mut interrupt = std::pin::pin!(system::interrupted());
+        self.answer(ui, vault, std::pin::pin!(system::interrupted())).await
+    }
+
+    async fn answer(
+        &self,
+        ui: Ui,
+        vault: &Vault,
+        mut interrupt: Pin<&mut (impl Future<Output = ()> + Send)>,
+    ) -> Result<(), Failure> {
+        let reporter = Reporter(ui);
         let Ready { mut phone, contents, mut record } =
             or_interrupted(interrupt.as_mut(), self.prepare(reporter, vault)).await?;
         let clock = || Timestamp(system::unix_time());
@@ -118,8 +133,7 @@ impl Scan {
             _ if self.screen => look::for_code(reporter).await?,
             (Some(file), _) => {
                 let file = file.clone();
-                let read = blocking(move || image::read_file(&file)).await?;
-                read.map_err(|error| advice::image(&error))?
+                blocking(move || picture(&file)).await??
             }
             (None, Some("-")) => blocking(read_fido_text).await??,
             (None, text) => text.unwrap_or_default().to_owned(),
@@ -140,6 +154,15 @@ impl Scan {
             ..Config::default()
         }
     }
+}
+
+/// Reads the code in a picture file, or in a picture on standard input.
+fn picture(file: &std::path::Path) -> Result<String, Failure> {
+    let found = match file.as_os_str() == "-" {
+        true => image::read(&read_input(file, image::MAX_FILE)?),
+        false => image::read_file(file),
+    };
+    found.map_err(|error| advice::image(&error))
 }
 
 /// How laptops are answered, as these options say.

@@ -63,7 +63,7 @@ fn what_moves_house_arrives_and_says_so() {
     assert_eq!(new.list().unwrap(), [], "a plan changes nothing");
     new.import(&plan, &mut rng()).unwrap();
     let expected = Passkey { backup: Backup::DONE, origin: Origin::Imported { at: NOW }, ..moving };
-    assert_eq!(new.list().unwrap(), [expected.clone()]);
+    assert_eq!(new.list().unwrap(), std::slice::from_ref(&expected));
     assert_eq!(expected.state(), State::Delivered);
     let again = new.plan_import(&export.document, NOW, &mut rng()).unwrap().unwrap();
     assert_eq!(again.skipped, [Skipped { title: "work".into(), why: Why::AlreadyHere }]);

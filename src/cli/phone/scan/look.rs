@@ -1,4 +1,4 @@
-//! `--screen`: looks at the display until a code is there.
+//! `--screen`: looks at the X display until a code is there; under Wayland the sibling `portal` does.
 
 use std::time::Duration;
 
@@ -27,6 +27,10 @@ const PAUSE: Duration = Duration::from_millis(100);
 ///
 /// The screen cannot be looked at, shows several codes, or shows none in time.
 pub(super) async fn for_code(reporter: Reporter) -> Result<String, Failure> {
+    #[cfg(target_os = "linux")]
+    if wayland() && !shows_something().await {
+        return super::portal::for_code(reporter).await;
+    }
     let deadline = Instant::now() + PATIENCE;
     let mut screen = answered(|| Screen::open(None)).await?;
     reporter.step("looking", "Looking for a code on the screen.", json!({}));
@@ -52,6 +56,13 @@ pub(super) async fn for_code(reporter: Reporter) -> Result<String, Failure> {
         sleep(PAUSE).await;
     }
     Err(none(&last.1))
+}
+
+/// Whether there is an X display with more than one colour on it: under Wayland there mostly is none.
+#[cfg(target_os = "linux")]
+async fn shows_something() -> bool {
+    let picture = answered(|| Screen::open(None)?.capture()).await;
+    picture.is_ok_and(|picture| visible(&DynamicImage::from(picture).into_luma8()).is_ok())
 }
 
 /// What the display says, unless it keeps silent.

@@ -1,0 +1,111 @@
+//! `cabled phone open`: a link is not a scan, so it is asked first what the user is looking at.
+//!
+//! A scan shows that the user sees the code on a screen. A link shows nothing: a web page or a message
+//! brings a phone's user to open one that belongs to somebody else's sign-in (CVE-2024-9956). Until the
+//! user has said otherwise nothing is sent, advertised or unlocked, and there is no option that says it
+//! for the user.
+
+use clap::Args;
+
+use super::{Attested, Choose, Scan, young_enough};
+use crate::cli::advice;
+use crate::cli::args::Link;
+use crate::cli::failure::{Failure, Status};
+use crate::cli::phone::unlock::Vault;
+use crate::cli::phone::{interrupted_terminal, or_interrupted};
+use crate::cli::system;
+use crate::cli::terminal::Terminal;
+use crate::cli::ui::Ui;
+use crate::hybrid::qr::{Hint, QrContents};
+
+/// Answers a FIDO:/ link, after asking what you are looking at; desktops call this
+#[derive(Args, Clone, Debug)]
+pub(in crate::cli::phone) struct Open {
+    /// The link, which begins with FIDO:/
+    #[arg(value_name = "URI")]
+    uri: String,
+    #[command(flatten)]
+    link: Link,
+}
+
+impl Open {
+    pub(in crate::cli::phone) async fn run(&self, ui: Ui, vault: &Vault) -> Result<(), Failure> {
+        let contents = QrContents::decode(self.uri.trim()).map_err(|error| advice::qr(&error))?;
+        young_enough(&contents, system::unix_time())?;
+        let terminal = Terminal::open().ok_or_else(nobody)?;
+        let mut interrupt = std::pin::pin!(system::interrupted());
+        let meant = or_interrupted(interrupt.as_mut(), ask(&terminal, &contents)).await?;
+        drop(terminal);
+        if !meant {
+            return Err(stopped());
+        }
+        self.scan().answer(ui, vault, interrupt).await
+    }
+
+    /// From here on it is as good as scanned. The owner is asked again about the site.
+    fn scan(&self) -> Scan {
+        Scan {
+            text: Some(self.uri.clone()),
+            image: None,
+            screen: false,
+            auto_approve: false,
+            attestation: Attested::Itself,
+            choose: Choose::Phone,
+            any_age: false,
+            link: self.link.clone(),
+        }
+    }
+}
+
+async fn ask(terminal: &Terminal, contents: &QrContents) -> Result<bool, Failure> {
+    let asked = async {
+        terminal.say(&warning(contents.intent())).await?;
+        terminal.confirm("Did you start this yourself, and do you see the code there?").await
+    };
+    asked.await.map_err(|error| interrupted_terminal(&error))
+}
+
+fn warning(intent: Hint) -> String {
+    let what = match intent {
+        Hint::MakeCredential => "save a passkey",
+        Hint::GetAssertion => "sign in",
+        _ => "use this phone",
+    };
+    format!(
+        "\nYou opened a link. You did not scan a code.\n\n\
+         It lets another device {what} with the passkeys of this phone. Anybody can put such a link on a \
+         web page or into a message. If somebody made you open it, that other device is theirs: they would \
+         be signed in as you, or have your next passkey.\n\n\
+         Go on only if you started this yourself a moment ago, and see this very code as a picture on the \
+         screen of a device that you hold or sit at. If a page or a person told you to open the link, \
+         answer no.\n\n"
+    )
+}
+
+fn nobody() -> Failure {
+    let error = "a link is answered only after asking you, and there is no terminal to ask on";
+    Failure::new(
+        Status::Usage,
+        error,
+        "run it in a terminal, or scan the code: cabled phone scan --screen",
+    )
+}
+
+fn stopped() -> Failure {
+    let error = "the link was not followed; nothing was sent";
+    let hint = "to sign in on a device of yours, start there and scan its code: cabled phone scan --screen";
+    Failure::new(Status::Refused, error, hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_warning_says_what_the_link_does() {
+        assert!(warning(Hint::MakeCredential).contains("lets another device save a passkey"));
+        let text = warning(Hint::GetAssertion);
+        assert!(text.contains("lets another device sign in"));
+        assert!(text.contains("signed in as you"));
+    }
+}

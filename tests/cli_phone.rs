@@ -13,6 +13,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
+use cabled::authenticator::passkey::{Backup, Origin};
 use cabled::authenticator::passkey::{CredProtect, PasskeyStore, PrfSeeds};
 use cabled::authenticator::store::KdfCost;
 use cabled::authenticator::{CredentialId, Passkey, Pin, State, Store, Timestamp};

@@ -4,6 +4,13 @@
 //! the stack, as `docs/passkey-store.md` says. Alone in its program, so that no other test's keys
 //! are there. The needles are kept in disguise, or the search would find itself.
 #![cfg(all(feature = "authenticator", target_os = "linux"))]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;

@@ -15,7 +15,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::AbortHandle;
 
 use crate::authenticator::ConsentRequest;
-use crate::authenticator::service::{self, Prompter, QuestionId, Service, Verdict, Verifier};
+use crate::authenticator::service::{
+    self, Asker, Prompter, QuestionId, Service, Verdict, Verifier,
+};
+use crate::ctap::Permissions;
 use crate::desktop::fingerprint::{self, Limits, Reader};
 use crate::desktop::notify::{Answer, Notifier, Question};
 
@@ -182,12 +185,13 @@ impl Task {
 
     fn shown(&self, can_approve: bool, remark: Option<&str>) -> Question {
         let (summary, mut lines) = match self.words {
-            Words::Full => words(&self.question.request),
+            Words::Full => words(&self.question),
             Words::Discreet => ("A question about a passkey".to_owned(), Vec::new()),
         };
         lines.extend(remark.map(str::to_owned));
         let nothing = matches!(self.question.request, ConsentRequest::NothingFound { .. });
-        let approve = (can_approve && !nothing).then(|| "Approve by fingerprint".to_owned());
+        let approve =
+            (can_approve && self.can_be_judged_here()).then(|| "Approve by fingerprint".to_owned());
         if approve.is_none() && !nothing {
             lines.push(self.elsewhere.clone());
         }
@@ -196,6 +200,16 @@ impl Task {
             .chain(approve)
             .collect();
         Question { summary, lines, buttons, elsewhere: self.elsewhere.clone(), urgent: true }
+    }
+}
+
+impl Task {
+    /// Nobody approves by a touch what the notification does not say, what leaves a choice, or the end
+    /// of everything.
+    fn can_be_judged_here(&self) -> bool {
+        use ConsentRequest as R;
+        let weighty = matches!(self.question.request, R::NothingFound { .. } | R::Reset { .. });
+        !weighty && self.words == Words::Full && self.question.choices() == 1
     }
 }
 
@@ -208,9 +222,13 @@ fn said(verdict: Verdict) -> &'static str {
 }
 
 /// A question in one line, and what there is to know about it. The domain counts.
-fn words(request: &ConsentRequest) -> (String, Vec<String>) {
-    let started = "The laptop says so. Did you start this?".to_owned();
-    match request {
+fn words(question: &service::Question) -> (String, Vec<String>) {
+    let started = match question.asker {
+        Asker::Laptop(_) => "The laptop says so. Did you start this?",
+        _ => "A program on this device says so. Did you start this?",
+    };
+    let started = started.to_owned();
+    match &question.request {
         ConsentRequest::Save { rp_id, account, replaces, .. } => {
             let whom = account.iter().map(|name| format!("Account: {name}"));
             let old =
@@ -232,6 +250,17 @@ fn words(request: &ConsentRequest) -> (String, Vec<String>) {
         ConsentRequest::NothingFound { rp_id } => {
             (format!("No passkey for {rp_id} is on this phone"), vec![started])
         }
-        _ => ("Use this phone?".to_owned(), vec![started]),
+        ConsentRequest::Presence => ("Use this phone?".to_owned(), vec![started]),
+        ConsentRequest::Allow { rp_id, permissions } => {
+            let what = match permissions.contains(Permissions::MANAGE) {
+                true => "list, rename and delete passkeys",
+                false => "change the data beside passkeys",
+            };
+            let site = rp_id.as_deref().unwrap_or("every site");
+            (format!("Let a program {what} of {site} for ten minutes?"), vec![started])
+        }
+        ConsentRequest::Reset { passkeys } => {
+            (format!("Delete ALL {passkeys} passkeys for good?"), vec![started])
+        }
     }
 }

@@ -218,6 +218,7 @@ async fn matches_of_strangers_and_impostors_do_not_count() {
 
 #[tokio::test]
 async fn each_reason_is_told_apart() {
+    #[allow(clippy::type_complexity, reason = "a table of three columns")]
     let cases: [(_, _, fn(&Error) -> bool); 6] = [
         ("GetDefaultDevice", "NoSuchDevice", |e| matches!(e, Error::NoReader)),
         ("ListEnrolledFingers", "NoEnrolledPrints", |e| matches!(e, Error::NoFinger)),

@@ -245,7 +245,7 @@ async fn a_silent_look_is_true_and_asks_nobody() {
     let (status, body) = world.answer(channel).await;
     let response = GetAssertionResponse::decode(&body).unwrap();
     let data = AuthenticatorData::decode(&response.auth_data).unwrap();
-    assert_eq!((status, data.flags), (Status::OK, Flags(0)));
+    assert_eq!((status, data.flags), (Status::OK, Flags::BACKUP_ELIGIBLE));
     assert_eq!(world.store.find_by_rp(RP).unwrap()[0].last_used_at, None);
     assert!(world.questions.is_empty() || world.questions.recv().await.is_none());
     // With verification asked for, the user is asked, and the answer says who was there.

@@ -16,14 +16,13 @@ mod error;
 mod journal;
 mod plug;
 mod question;
+mod setup;
 mod transactions;
 mod vault;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-
-use rand_core::CryptoRngCore;
 
 pub use self::error::Error;
 use self::journal::Journal;
@@ -33,45 +32,15 @@ pub use self::journal::{
 pub use self::plug::{Prompter, Verdict, Verifier};
 use self::question::Broker;
 pub use self::question::{Asking, Question, QuestionId, Settled};
+pub use self::setup::{Setup, Sources};
 pub use self::transactions::MAX_RUNNING;
 use self::transactions::Running;
 use self::vault::Vault;
-use super::{
-    Config, CredentialId, Decision, Engine, Locked, Passkey, PhoneConfig, Pin, Store, Timestamp,
-    Verification, store,
-};
-use crate::ble::Radio;
+use super::{CredentialId, Decision, Engine, Passkey, Pin, Store, Verification, store};
 use crate::hybrid::qr::QrContents;
 
 /// A code that was shown longer ago than this is refused.
 pub const MAX_CODE_AGE: Duration = Duration::from_secs(15 * 60);
-
-/// Where time and randomness come from.
-#[derive(Clone)]
-pub struct Sources {
-    /// Unix time.
-    pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
-    /// A source of unpredictable bytes, one for each user of it.
-    pub rng: Arc<dyn Fn() -> Box<dyn CryptoRngCore + Send> + Send + Sync>,
-}
-
-/// What a service is made of.
-pub struct Setup {
-    /// The store.
-    pub locked: Locked,
-    /// The same, open, if its owner gave the PIN already.
-    pub open: Option<Store>,
-    /// What is advertised on.
-    pub radio: Radio,
-    /// How laptops are answered.
-    pub phone: PhoneConfig,
-    /// What the authenticator does.
-    pub engine: Config,
-    /// Approves everything at once, for automation; see [`Verification::standing_approval`].
-    pub standing: Option<Verification>,
-    /// Time and randomness.
-    pub sources: Sources,
-}
 
 /// The service; clones are the same one.
 #[derive(Clone)]

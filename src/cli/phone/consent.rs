@@ -4,23 +4,26 @@
 //! was typed more than a minute before: then it is asked for again. A PIN from a file stays as good
 //! as it was, since reading the file again would prove nothing more.
 
+mod words;
+
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::Reporter;
 use super::unlock::{TRIES, Unlocked};
-use super::{Reporter, date, view};
 use crate::authenticator::store::Error;
 use crate::authenticator::{
-    AccountView, Consent, ConsentRequest, Decision, Pin, State, Store, Timestamp, Verification,
+    Consent, ConsentRequest, Decision, Pin, Store, Timestamp, Verification,
 };
 use crate::cli::failure::{Failure, Status};
 use crate::cli::system;
 use crate::cli::terminal::{Terminal, yes_or_no};
-use crate::ctap::Permissions;
+
+pub(super) use words::{LAPTOP, PROGRAM, headline_of};
+use words::{closing, fields, particulars, site};
 
 /// How long a typed PIN verifies its user.
 const FRESH: Duration = Duration::from_secs(60);
@@ -79,11 +82,6 @@ impl Consent for Owner {
         }
     }
 }
-
-/// Who asks for answers to codes; every headline begins so.
-pub(super) const LAPTOP: &str = "A laptop nearby";
-/// Who asks through the virtual key.
-pub(super) const PROGRAM: &str = "A program on this machine";
 
 impl Owner {
     fn headline(&self, request: &ConsentRequest) -> String {
@@ -198,140 +196,6 @@ fn choice(line: &str, count: usize) -> Option<Option<usize>> {
         Ok(_) => None,
         Err(_) => (yes_or_no(line) == Some(false)).then_some(None),
     }
-}
-
-fn site(request: &ConsentRequest) -> Option<&str> {
-    match request {
-        ConsentRequest::Save { rp_id, .. }
-        | ConsentRequest::SignIn { rp_id, .. }
-        | ConsentRequest::AlreadyRegistered { rp_id, .. }
-        | ConsentRequest::NothingFound { rp_id } => Some(rp_id),
-        ConsentRequest::Allow { rp_id, .. } => rp_id.as_deref(),
-        ConsentRequest::Presence | ConsentRequest::Reset { .. } => None,
-    }
-}
-
-/// Who wants what.
-/// The same with somebody else than a laptop in its place.
-pub(super) fn headline_of(asker: &str, request: &ConsentRequest) -> String {
-    let words = headline(request);
-    let rest = words.strip_prefix(LAPTOP).map(|rest| format!("{asker}{rest}"));
-    rest.unwrap_or(words)
-}
-
-fn headline(request: &ConsentRequest) -> String {
-    match request {
-        ConsentRequest::Save { rp_id, account, .. } => {
-            let whom = account.as_ref().map(|name| format!(", account {name}"));
-            format!(
-                "A laptop nearby wants to save a passkey for {rp_id}{}.",
-                whom.unwrap_or_default()
-            )
-        }
-        ConsentRequest::SignIn { rp_id, accounts, .. } => match accounts.as_slice() {
-            [one] => {
-                format!("A laptop nearby wants to sign in to {rp_id} as {}.", view::account(one))
-            }
-            _ => format!("A laptop nearby wants to sign in to {rp_id}."),
-        },
-        ConsentRequest::AlreadyRegistered { rp_id, account } => format!(
-            "A laptop nearby wants to save a passkey for {rp_id}, but the one of {} is on this \
-             phone already.",
-            view::account(account)
-        ),
-        ConsentRequest::NothingFound { rp_id } => format!(
-            "A laptop nearby wants to sign in to {rp_id}, but no passkey for it is on this phone."
-        ),
-        ConsentRequest::Presence => "A laptop nearby asks to use this phone.".to_owned(),
-        ConsentRequest::Allow { rp_id, permissions } => {
-            let what = match permissions.contains(Permissions::MANAGE) {
-                true => "list, rename and delete passkeys",
-                false => "change the data that sites keep beside passkeys",
-            };
-            let site = rp_id.as_deref().unwrap_or("every site");
-            format!("A program on this machine asks to {what} of {site}, for ten minutes.")
-        }
-        ConsentRequest::Reset { passkeys } => {
-            format!("A program on this machine asks to delete ALL {passkeys} passkeys, for good.")
-        }
-    }
-}
-
-/// What there is to know before the answer.
-fn particulars(request: &ConsentRequest) -> String {
-    let mut lines = Vec::new();
-    match request {
-        ConsentRequest::Save { rp_name, replaces, .. } => {
-            lines.extend(rp_name.as_ref().map(|name| format!("  The site calls itself: {name}")));
-            let replaced = |old: &AccountView| {
-                let made = date::minutes(old.created_at);
-                format!("  Takes the place of: {} of {made} UTC", view::account(old))
-            };
-            lines.extend(replaces.iter().map(replaced));
-        }
-        ConsentRequest::SignIn { accounts, pick, .. } => {
-            lines.extend(accounts.iter().enumerate().map(|(i, account)| listed(i, account)));
-            if !pick && accounts.len() > 1 {
-                lines.push("  The laptop will see all of them and let you choose.".to_owned());
-            }
-        }
-        ConsentRequest::NothingFound { .. } | ConsentRequest::AlreadyRegistered { .. } => {
-            return String::new();
-        }
-        ConsentRequest::Reset { .. } => {
-            return "  You could not sign in with any of them again. The PIN stays.\n".to_owned();
-        }
-        ConsentRequest::Allow { .. } => return "  Did you start this?\n".to_owned(),
-        ConsentRequest::Presence => {}
-    }
-    lines.push("The laptop says so; did you start this?\n".to_owned());
-    lines.join("\n")
-}
-
-fn listed(index: usize, account: &AccountView) -> String {
-    let label = account.label.as_ref().map(|label| format!(" \"{label}\"")).unwrap_or_default();
-    let person = match account.display_name.as_str() {
-        name if name.is_empty() || name == account.name => String::new(),
-        name => format!(" ({name})"),
-    };
-    let used = account.last_used_at;
-    let used =
-        used.map_or("never used".to_owned(), |at| format!("last used {} UTC", date::minutes(at)));
-    let orphan = match account.state {
-        State::Created => "; maybe unknown to the site",
-        _ => "",
-    };
-    format!("  {}. {}{person}{label}, {used}{orphan}", index + 1, view::account(account))
-}
-
-fn closing(request: &ConsentRequest) -> &'static str {
-    match request {
-        ConsentRequest::Save { .. } => "Save the passkey?",
-        ConsentRequest::SignIn { .. } => "Sign in?",
-        ConsentRequest::AlreadyRegistered { .. } => "No second one is made. Tell the laptop so?",
-        ConsentRequest::Reset { .. } => "Delete every passkey on this phone?",
-        _ => "Allow it?",
-    }
-}
-
-/// The question as machines get it.
-fn fields(request: &ConsentRequest) -> Value {
-    let names =
-        |accounts: &[AccountView]| accounts.iter().map(|a| json!(a.name)).collect::<Vec<_>>();
-    let (what, accounts) = match request {
-        ConsentRequest::Save { account, .. } => {
-            ("save", account.iter().map(|name| json!(name)).collect())
-        }
-        ConsentRequest::SignIn { accounts, .. } => ("sign-in", names(accounts)),
-        ConsentRequest::AlreadyRegistered { account, .. } => {
-            ("already-registered", names(std::slice::from_ref(account)))
-        }
-        ConsentRequest::NothingFound { .. } => ("nothing-found", Vec::new()),
-        ConsentRequest::Presence => ("presence", Vec::new()),
-        ConsentRequest::Allow { .. } => ("allow", Vec::new()),
-        ConsentRequest::Reset { .. } => ("reset", Vec::new()),
-    };
-    json!({ "what": what, "rpId": site(request), "accounts": accounts })
 }
 
 #[cfg(test)]

@@ -1,7 +1,12 @@
 //! The words of each question, and what counts as an answer.
 
+use serde_json::json;
+
+use super::words::headline;
 use super::*;
+use crate::authenticator::AccountView;
 use crate::cli::phone::view::tests::passkey;
+use crate::ctap::Permissions;
 
 fn accounts(names: &[&str]) -> Vec<AccountView> {
     let view = |(i, name): (usize, &&str)| {

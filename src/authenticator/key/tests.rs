@@ -254,6 +254,7 @@ async fn a_silent_look_is_true_and_asks_nobody() {
     let (_, body) = world.answer(channel).await;
     let response = GetAssertionResponse::decode(&body).unwrap();
     let data = AuthenticatorData::decode(&response.auth_data).unwrap();
-    assert_eq!(data.flags, Flags::USER_VERIFIED);
+    let expected = Flags::BACKUP_ELIGIBLE.with(Flags::USER_VERIFIED, true);
+    assert_eq!(data.flags, expected);
     world.ends().await;
 }

@@ -517,7 +517,7 @@ impl Upkeep for Shared {
         self.0.check().map(|()| self.0.snapshot())
     }
 
-    fn remove(&self, id: &CredentialId) -> Result<(), Error> {
+    fn remove(&self, id: &CredentialId, _: Random<'_>) -> Result<(), Error> {
         let gone = id.clone();
         self.0.change(id, |_| vec![gone])
     }

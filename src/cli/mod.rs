@@ -31,7 +31,7 @@ mod usage;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -121,11 +121,11 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 /// Logs of this program alone: other crates' may hold what is on the wire.
 fn start_logging(global: &Global) {
     let level = match global.verbose {
-        0 => "warn",
-        1 => "debug",
-        _ => "trace",
+        0 => LevelFilter::WARN,
+        1 => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
     };
-    let filter = EnvFilter::new(format!("off,cabled={level}"));
+    let filter = Targets::new().with_target("cabled", level);
     let registry = tracing_subscriber::registry().with(filter);
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     match global.json {

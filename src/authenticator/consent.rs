@@ -92,6 +92,18 @@ pub enum ConsentRequest {
     },
 }
 
+impl ConsentRequest {
+    /// The answer of an owner who approved beforehand. The first account is the newest of those that a
+    /// site is known to have; nobody agreed beforehand to lose everything.
+    #[must_use]
+    pub fn approved_beforehand(&self, verification: Verification) -> Decision {
+        match self {
+            Self::NothingFound { .. } | Self::Reset { .. } => Decision::Declined,
+            _ => Decision::Approved { account: 0, verification },
+        }
+    }
+}
+
 /// A passkey as a user recognises it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountView {
@@ -109,6 +121,14 @@ pub struct AccountView {
     pub last_used_at: Option<Timestamp>,
     /// How far it got; [`State::Created`] means that the site may not know it.
     pub state: State,
+}
+
+impl AccountView {
+    /// The account as its owner knows it: its name, or the person's; `None` if it has neither.
+    #[must_use]
+    pub fn shown(&self) -> Option<&str> {
+        [self.name.as_str(), &self.display_name].into_iter().find(|name| !name.is_empty())
+    }
 }
 
 impl From<&Passkey> for AccountView {

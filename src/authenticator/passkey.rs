@@ -70,6 +70,18 @@ pub enum State {
     Used,
 }
 
+impl State {
+    /// The name, for machines.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Delivered => "delivered",
+            Self::Used => "used",
+        }
+    }
+}
+
 /// What must be proven before a passkey may answer; the `credProtect` extension.
 ///
 /// Obeyed by construction: this authenticator verifies its user for every answer.
@@ -200,6 +212,17 @@ impl Passkey {
             (Some(_), _) => State::Used,
             (None, Some(_)) => State::Delivered,
             (None, None) => State::Created,
+        }
+    }
+
+    /// Whether its site may not know it: no laptop confirmed to have it, or, with `unused`, it never
+    /// signed in, which a site that refused it leaves behind.
+    #[must_use]
+    pub fn may_be_orphaned(&self, unused: bool) -> bool {
+        match self.state() {
+            State::Created => true,
+            State::Delivered => unused,
+            State::Used => false,
         }
     }
 }

@@ -52,6 +52,13 @@ impl Config {
             send_deadline: Duration::from_secs(30),
         }
     }
+
+    /// Whether this radio may be used: a simulated one proves no nearness, so it is not combined with
+    /// the public services unless that is meant.
+    #[must_use]
+    pub fn suits(&self, radio: &Radio) -> bool {
+        !radio.is_simulated() || !self.relay.is_public() || self.simulated_with_public
+    }
 }
 
 /// How a transaction gets on, for the person who waits and for whoever keeps a record.
@@ -91,7 +98,7 @@ impl<S: PasskeyStore + Send + Sync, C: Consent + Send + Sync> Phone<S, C> {
     /// [`Error::SimulatedRadio`] if the radio is simulated, the service public, and the
     /// configuration does not say that this is meant.
     pub fn new(radio: Radio, config: Config, engine: Engine<S, C>) -> Result<Self, Error> {
-        if radio.is_simulated() && config.relay.is_public() && !config.simulated_with_public {
+        if !config.suits(&radio) {
             return Err(Error::SimulatedRadio);
         }
         Ok(Self { radio, config, engine })

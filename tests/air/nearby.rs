@@ -5,8 +5,8 @@ use std::time::Duration;
 use cabled::authenticator::{self, State};
 use cabled::ble::memory::MemoryRadio;
 use cabled::ble::{
-    self, Advertiser as _, Conditions, Linker as _, Listener as _, Outgoing, Radio,
-    RadioAdvertisement, RadioListener, Scan as _, Scanner as _,
+    self, Advertiser as _, Conditions, Link, Linker as _, Listener as _, Outgoing, Radio,
+    RadioAdvertisement, RadioListener, Scan as _, Scanner as _, Sighting,
 };
 use cabled::channel::DataChannel as _;
 use cabled::channel::l2cap::{Framing, L2capChannel};
@@ -19,6 +19,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use crate::failures::{SHORT, answering, nobody};
 use crate::world::{
@@ -214,81 +215,94 @@ async fn a_copied_advert_with_another_port_leads_to_the_tunnel() {
     }
 }
 
-#[tokio::test]
-async fn strangers_at_the_phones_door_keep_nobody_out() {
-    let mut world = offline(&[]).await;
+/// A laptop and a phone in airs of their own, and somebody with a radio in each.
+struct Apart {
+    near_laptop: Radio,
+    near_phone: Radio,
+    handle: TransactionHandle,
+    progress: ProgressStream,
+    phone: Scanning,
+    /// The phone's, as it is heard where the phone is.
+    advert: Sighting,
+}
+
+async fn apart(world: &mut World) -> Apart {
     world.air = Some(world.folder.path().join("elsewhere"));
     let near_laptop = world.radio();
-    let (mut handle, mut progress) = world.begin(Hint::MakeCredential);
+    let (handle, progress) = world.begin(Hint::MakeCredential);
     world.air = None;
     let near_phone = world.radio();
     let mut scan = near_phone.scan().await.unwrap();
     let phone = world.scan(handle.qr_text().unwrap());
     let advert = soon("an advert", scan.next()).await.unwrap();
-    drop(scan);
-    let psm = Psm((*advert.service_data.last().unwrap()).into());
-    let knock = async || near_phone.connect(advert.address, psm).await.unwrap();
+    Apart { near_laptop, near_phone, handle, progress, phone, advert }
+}
+
+impl Apart {
+    /// A connection to the phone's door.
+    async fn knock(&self) -> Link {
+        let psm = Psm((*self.advert.service_data.last().unwrap()).into());
+        self.near_phone.connect(self.advert.address, psm).await.unwrap()
+    }
+
+    /// A copy of the advert where the laptop is, and the door that it names.
+    async fn passage(&self) -> (RadioListener, RadioAdvertisement) {
+        let door = self.near_laptop.listen().await.unwrap();
+        let mut data = self.advert.service_data.clone();
+        *data.last_mut().unwrap() = door.psm().0.try_into().unwrap();
+        let copy = Outgoing { connectable: true, ..Outgoing::new(&data) };
+        (door, self.near_laptop.advertise(copy).await.unwrap())
+    }
+}
+
+fn carried(mut near: Link, mut far: Link) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let _either_way = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+    })
+}
+
+#[tokio::test]
+async fn strangers_at_the_phones_door_keep_nobody_out() {
+    let mut world = offline(&[]).await;
+    let mut apart = apart(&mut world).await;
     // Three who say nothing, and two whose nonsense ends nothing but their own connections.
-    let _silent = (knock().await, knock().await, knock().await);
+    let _silent = (apart.knock().await, apart.knock().await, apart.knock().await);
     for nonsense in [&b"\0\0\0\x03no!"[..], b"\x04 neither\r\n"] {
-        let mut stranger = knock().await;
+        let mut stranger = apart.knock().await;
         stranger.write_all(nonsense).await.unwrap();
         let mut rest = Vec::new();
         soon("the door", stranger.read_to_end(&mut rest)).await.unwrap();
         assert!(rest.is_empty());
     }
     // The laptop's air gets a passage to the phone's.
-    let mut passage = near_laptop.listen().await.unwrap();
-    let mut data = advert.service_data.clone();
-    *data.last_mut().unwrap() = passage.psm().0.try_into().unwrap();
-    let copy = Outgoing { connectable: true, ..Outgoing::new(&data) };
-    let _copy = near_laptop.advertise(copy).await.unwrap();
-    let mut near = soon("the laptop", passage.accept()).await.unwrap();
-    let mut far = knock().await;
-    let carried = tokio::spawn(async move {
-        let _either_way = tokio::io::copy_bidirectional(&mut near, &mut far).await;
-    });
-    soon("the meeting", handle.ready()).await.unwrap();
-    assert_eq!(connected(&mut progress).await, (false, ChannelKind::L2cap));
-    handle.finish().await.unwrap();
-    phone.ends().await.unwrap();
+    let (mut passage, _copy) = apart.passage().await;
+    let near = soon("the laptop", passage.accept()).await.unwrap();
+    let carried = carried(near, apart.knock().await);
+    soon("the meeting", apart.handle.ready()).await.unwrap();
+    assert_eq!(connected(&mut apart.progress).await, (false, ChannelKind::L2cap));
+    apart.handle.finish().await.unwrap();
+    apart.phone.ends().await.unwrap();
     soon("the passage's end", carried).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_first_connection_that_comes_to_nothing_is_followed_by_a_second() {
     let mut world = offline(&[]).await;
-    world.air = Some(world.folder.path().join("elsewhere"));
-    let near_laptop = world.radio();
-    let (mut handle, mut progress) = world.begin(Hint::MakeCredential);
-    world.air = None;
-    let near_phone = world.radio();
-    let mut scan = near_phone.scan().await.unwrap();
-    let phone = world.scan(handle.qr_text().unwrap());
-    let advert = soon("an advert", scan.next()).await.unwrap();
-    drop(scan);
-    let psm = Psm((*advert.service_data.last().unwrap()).into());
-    let mut passage = near_laptop.listen().await.unwrap();
-    let mut data = advert.service_data.clone();
-    *data.last_mut().unwrap() = passage.psm().0.try_into().unwrap();
-    let copy = Outgoing { connectable: true, ..Outgoing::new(&data) };
-    let _copy = near_laptop.advertise(copy).await.unwrap();
+    let mut apart = apart(&mut world).await;
+    let (mut passage, _copy) = apart.passage().await;
     drop(soon("the laptop", passage.accept()).await.unwrap());
-    let mut near = soon("the laptop again", passage.accept()).await.unwrap();
-    let mut far = near_phone.connect(advert.address, psm).await.unwrap();
-    let carried = tokio::spawn(async move {
-        let _either_way = tokio::io::copy_bidirectional(&mut near, &mut far).await;
-    });
-    soon("the meeting", handle.ready()).await.unwrap();
+    let near = soon("the laptop again", passage.accept()).await.unwrap();
+    let carried = carried(near, apart.knock().await);
+    soon("the meeting", apart.handle.ready()).await.unwrap();
     let mut seen = Vec::new();
     while !matches!(seen.last(), Some(Progress::Connected { .. })) {
-        seen.push(soon("progress", progress.next()).await.unwrap());
+        seen.push(soon("progress", apart.progress.next()).await.unwrap());
     }
     let via = ChannelKind::L2cap;
     let end = [Progress::FallingBack, Progress::TryingAgain, Progress::Connected { via }];
     assert!(seen.ends_with(&end), "{seen:?}");
-    handle.finish().await.unwrap();
-    phone.ends().await.unwrap();
+    apart.handle.finish().await.unwrap();
+    apart.phone.ends().await.unwrap();
     soon("the passage's end", carried).await.unwrap();
 }
 

@@ -66,7 +66,7 @@ impl Service {
     /// [`Error::SimulatedRadio`], as [`super::Phone::new`] has it.
     pub fn new(setup: Setup) -> Result<Self, Error> {
         let Setup { locked, open, radio, phone, engine, standing, sources } = setup;
-        if radio.is_simulated() && phone.relay.is_public() && !phone.simulated_with_public {
+        if !phone.suits(&radio) {
             return Err(Error::SimulatedRadio);
         }
         let journal = Journal::new();

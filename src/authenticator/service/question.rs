@@ -140,22 +140,13 @@ impl std::fmt::Debug for Asking {
 impl Consent for Asking {
     async fn ask(&self, request: ConsentRequest) -> Decision {
         let (tell, told) = oneshot::channel();
-        let standing = self.broker.standing.map(|verification| approve(&request, verification));
+        let standing = self.broker.standing.map(|proof| request.approved_beforehand(proof));
         let question = self.broker.put(self.asker, request, tell);
         let _withdrawn = Withdrawal { broker: &self.broker, id: question.id };
         if let Some(decision) = standing {
             self.broker.settle(question.id, decision);
         }
         told.await.unwrap_or(Decision::Cancelled)
-    }
-}
-
-/// The first account is the newest of those that a site is known to have.
-fn approve(request: &ConsentRequest, verification: Verification) -> Decision {
-    match request {
-        // Nobody who approves beforehand means the end of everything.
-        ConsentRequest::NothingFound { .. } | ConsentRequest::Reset { .. } => Decision::Declined,
-        _ => Decision::Approved { account: 0, verification },
     }
 }
 

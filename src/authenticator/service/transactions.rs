@@ -198,8 +198,7 @@ impl Task {
         match self.store.find_by_id(&credential) {
             Ok(Some(passkey)) => {
                 let view = AccountView::from(&passkey);
-                let names = [view.name, view.display_name];
-                let account = names.into_iter().find(|name| !name.is_empty()).unwrap_or_default();
+                let account = view.shown().unwrap_or_default().to_owned();
                 Whom {
                     credential,
                     rp_id: authenticator::consent::printable(&passkey.rp.id),

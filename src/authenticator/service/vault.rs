@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::{Error, Sources};
 use crate::authenticator::store;
 use crate::authenticator::{
-    CredentialId, Locked, Passkey, PasskeyStore as _, Pin, State, Store, Verification,
+    CredentialId, Locked, Passkey, PasskeyStore as _, Pin, Store, Verification,
 };
 
 /// A store and, while it is open, its keys.
@@ -80,11 +80,7 @@ impl Vault {
 
     pub(super) async fn orphans(&self, unused: bool) -> Result<Vec<Passkey>, Error> {
         let mut passkeys = self.list().await?;
-        passkeys.retain(|passkey| match passkey.state() {
-            State::Created => true,
-            State::Delivered => unused,
-            State::Used => false,
-        });
+        passkeys.retain(|passkey| passkey.may_be_orphaned(unused));
         Ok(passkeys)
     }
 

@@ -9,7 +9,7 @@ use super::file::{BY_RP, RECORDS, Tables};
 use super::seal::RecordKey;
 use super::{MAX_LABEL, Store, record};
 use crate::authenticator::Random;
-use crate::authenticator::passkey::{CredentialId, Passkey, PasskeyStore, State, Timestamp};
+use crate::authenticator::passkey::{CredentialId, Passkey, PasskeyStore, Timestamp};
 
 /// Bytes of a record: far beyond what the engine makes, for passkeys that come from elsewhere.
 const MAX_RECORD: usize = 64 << 10;
@@ -42,7 +42,7 @@ impl Store {
     /// As [`Self::list`].
     pub fn possibly_orphaned(&self) -> Result<Vec<Passkey>, Error> {
         let mut passkeys = self.list()?;
-        passkeys.retain(|passkey| passkey.state() == State::Created);
+        passkeys.retain(|passkey| passkey.may_be_orphaned(false));
         Ok(passkeys)
     }
 

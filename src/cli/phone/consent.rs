@@ -74,7 +74,7 @@ impl Consent for Owner {
             self.reporter.step("asked", &words, fields);
         }
         match &self.way {
-            Way::Standing(verification) => approve(&request, *verification),
+            Way::Standing(verification) => request.approved_beforehand(*verification),
             // A terminal that is gone cannot say yes.
             Way::Asked(asked) => {
                 asked.ask(&headline, &request).await.unwrap_or(Decision::Cancelled)
@@ -113,15 +113,6 @@ impl Way {
             Some(terminal) => Self::Asked(Box::new(Asked::new(terminal, unlocked))),
             None => Self::Standing(Verification::standing_approval()),
         }
-    }
-}
-
-/// The first account is the newest of those that a site is known to have.
-fn approve(request: &ConsentRequest, verification: Verification) -> Decision {
-    match request {
-        // Nobody agreed beforehand to lose everything.
-        ConsentRequest::NothingFound { .. } | ConsentRequest::Reset { .. } => Decision::Declined,
-        _ => Decision::Approved { account: 0, verification },
     }
 }
 

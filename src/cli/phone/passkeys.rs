@@ -209,11 +209,7 @@ impl Desk {
 
     fn possible_orphans(&self, unused: bool) -> Result<Vec<Passkey>, Failure> {
         let mut orphans = self.all()?;
-        orphans.retain(|passkey| match passkey.state() {
-            State::Created => true,
-            State::Delivered => unused,
-            State::Used => false,
-        });
+        orphans.retain(|passkey| passkey.may_be_orphaned(unused));
         Ok(orphans)
     }
 

@@ -180,10 +180,9 @@ pub(super) fn phone_config(link: &Link) -> Result<PhoneConfig, Failure> {
 /// The radio, unless it is a simulated one where that proves nothing.
 pub(super) fn radio(link: &Link, config: &PhoneConfig) -> Result<Radio, Failure> {
     let radio = link.radio()?;
-    let pointless = radio.is_simulated() && config.relay.is_public();
-    match pointless && !config.simulated_with_public {
-        true => Err(advice::authenticator(&Error::SimulatedRadio)),
-        false => Ok(radio),
+    match config.suits(&radio) {
+        true => Ok(radio),
+        false => Err(advice::authenticator(&Error::SimulatedRadio)),
     }
 }
 

@@ -62,18 +62,9 @@ pub(super) fn state(state: State) -> &'static str {
     }
 }
 
-fn state_name(state: State) -> &'static str {
-    match state {
-        State::Created => "created",
-        State::Delivered => "delivered",
-        State::Used => "used",
-    }
-}
-
 /// The account as its owner knows it.
 pub(super) fn account(view: &AccountView) -> &str {
-    let names = [&view.name, &view.display_name];
-    names.into_iter().find(|name| !name.is_empty()).map_or("(no name)", String::as_str)
+    view.shown().unwrap_or("(no name)")
 }
 
 /// A table with a line for each passkey; `colour` marks the possible orphans.
@@ -167,7 +158,7 @@ pub(super) fn json(passkey: &Passkey) -> Value {
         "userName": passkey.user.name,
         "userDisplayName": passkey.user.display_name,
         "label": passkey.label,
-        "state": state_name(passkey.state()),
+        "state": passkey.state().name(),
         "discoverable": passkey.discoverable,
         "credProtect": passkey.cred_protect.level(),
         "createdAt": date::iso(passkey.created_at),

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use crate::authenticator::service::{Asker, Question};
-use crate::authenticator::{AccountView, ConsentRequest, CredentialId, Passkey, State};
+use crate::authenticator::{AccountView, ConsentRequest, CredentialId, Passkey};
 use crate::ctap::Permissions;
 
 pub(super) fn full_id(id: &CredentialId) -> String {
@@ -17,14 +17,6 @@ pub(super) fn read_id(text: &str) -> Option<CredentialId> {
     URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| CredentialId::from_bytes(&bytes))
 }
 
-fn state(state: State) -> &'static str {
-    match state {
-        State::Created => "created",
-        State::Delivered => "delivered",
-        State::Used => "used",
-    }
-}
-
 fn account(view: &AccountView) -> Value {
     json!({
         "id": full_id(&view.id),
@@ -33,7 +25,7 @@ fn account(view: &AccountView) -> Value {
         "label": view.label,
         "createdAt": view.created_at.0,
         "lastUsedAt": view.last_used_at.map(|at| at.0),
-        "state": state(view.state),
+        "state": view.state.name(),
     })
 }
 

@@ -63,8 +63,8 @@ fn choices_are_numbers_in_range_or_none() {
 fn standing_approval_makes_up_no_passkey() {
     let proof = Verification::standing_approval();
     let nothing = ConsentRequest::NothingFound { rp_id: "contoso.com".into() };
-    assert_eq!(approve(&nothing, proof), Decision::Declined);
-    let presence = approve(&ConsentRequest::Presence, proof);
+    assert_eq!(nothing.approved_beforehand(proof), Decision::Declined);
+    let presence = ConsentRequest::Presence.approved_beforehand(proof);
     assert!(matches!(presence, Decision::Approved { account: 0, .. }));
 }
 
@@ -74,9 +74,9 @@ fn a_reset_is_said_in_plain_words_and_never_approved_beforehand() {
     assert!(headline(&reset).contains("delete ALL 12 passkeys"));
     assert!(particulars(&reset).contains("not sign in"));
     let proof = Verification::standing_approval();
-    assert_eq!(approve(&reset, proof), Decision::Declined);
+    assert_eq!(reset.approved_beforehand(proof), Decision::Declined);
     let permissions = Permissions::MANAGE;
     let allow = ConsentRequest::Allow { rp_id: None, permissions };
     assert!(headline(&allow).contains("passkeys of every site"));
-    assert!(matches!(approve(&allow, proof), Decision::Approved { .. }));
+    assert!(matches!(allow.approved_beforehand(proof), Decision::Approved { .. }));
 }

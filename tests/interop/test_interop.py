@@ -99,10 +99,20 @@ class OurLaptop(Wire, Interop):
     def test_a_redirect_is_followed(self):
         self.is_redirected(self.laptop)
 
-    def test_a_phone_without_large_blobs_says_so(self):
-        wanted = {"largeBlob": {"support": "preferred"}}
-        answer = judges.PythonFido2().register(self.laptop("register"), extensions=wanted)
+    def test_of_a_phone_without_large_blobs_it_says_so(self):
+        judge = judges.PythonFido2(discoverable="discouraged", verification="preferred")
+        phone, wanted = self.world.their_phone, {"largeBlob": {"support": "preferred"}}
+        answer = judge.register(self.laptop("register", phone), extensions=wanted)
         self.assertEqual(answer["clientExtensionResults"]["largeBlob"], {"supported": False})
+
+    def test_large_blobs_are_written_and_read(self):
+        judge, wanted = judges.PythonFido2(), {"largeBlob": {"support": "required"}}
+        answer = judge.register(self.laptop("register"), extensions=wanted)
+        self.assertEqual(answer["clientExtensionResults"]["largeBlob"], {"supported": True})
+        blob = "d2hhdCBhIHNpdGUga2VlcHM"
+        for asked, told in [({"write": blob}, {"written": True}), ({"read": True}, {"blob": blob})]:
+            answer = judge.sign_in(self.laptop("sign-in"), extensions={"largeBlob": asked})
+            self.assertEqual(answer["clientExtensionResults"]["largeBlob"], told)
 
     def test_the_phone_of_webauthn_rs(self):
         phone = self.world.their_phone

@@ -120,10 +120,7 @@ async fn with_phone<T>(
         // The answer is here; a phone that is slow to hang up changes nothing about it.
         Ok((value, remarks)) => {
             let finished = handle.finish().await;
-            // Steps that a quick answer has overtaken.
-            while let Some(step) = progress.next().await {
-                show(audience, &step, &code)?;
-            }
+            overtaken(audience, &mut progress, &code).await?;
             notes(audience, &remarks);
             if finished.is_err() {
                 audience.note(
@@ -135,9 +132,23 @@ async fn with_phone<T>(
         }
         Err(failure) => {
             handle.cancel().await;
+            // What ended it counts, also if nobody can be told of the rest.
+            let _nobody_reads = overtaken(audience, &mut progress, &code).await;
             Err(failure)
         }
     }
+}
+
+/// Tells the steps that a quick end has overtaken. The transaction is over, so that there is a last one.
+async fn overtaken(
+    audience: &mut impl Audience,
+    progress: &mut ProgressStream,
+    code: &Code,
+) -> Result<(), Failure> {
+    while let Some(step) = progress.next().await {
+        show(audience, &step, code)?;
+    }
+    Ok(())
 }
 
 fn too_late(timeout: Duration) -> Failure {

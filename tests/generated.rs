@@ -11,7 +11,14 @@ fn the_generated_code_is_that_of_the_schema() {
     let (proto, out) = (root.join("proto"), tempfile::tempdir().unwrap());
     let schema = protox::compile([proto.join("cabled/phone/v1/phone.proto")], [&proto]).unwrap();
     // What carries a secret has a Debug of our own.
-    let secret = ["ApproveRequest", "ChangePinRequest", "SubmitQrRequest", "UnlockRequest"];
+    let secret = [
+        "ApproveRequest",
+        "ChangePinRequest",
+        "ExportRequest",
+        "PlanImportPart",
+        "SubmitQrRequest",
+        "UnlockRequest",
+    ];
     let builder = tonic_prost_build::configure()
         .build_transport(false)
         .skip_debug(secret.map(|name| format!(".cabled.phone.v1.{name}")))

@@ -1,10 +1,11 @@
 //! Asking the user: what is asked, what can come back, and the trait of whoever asks.
 //!
-//! Depends on the sibling `passkey` and [`crate::ctap`] only.
+//! Depends on the siblings `passkey` and `view` and on [`crate::ctap`] only.
 
 use std::future::Future;
 
 use super::passkey::{CredentialId, Passkey, State, Timestamp};
+use super::view::PasskeyView;
 use crate::ctap::Permissions;
 
 /// Asks the user and verifies that it is the user.
@@ -97,10 +98,16 @@ impl ConsentRequest {
     /// site is known to have; nobody agreed beforehand to lose everything.
     #[must_use]
     pub fn approved_beforehand(&self, verification: Verification) -> Decision {
-        match self {
-            Self::NothingFound { .. } | Self::Reset { .. } => Decision::Declined,
-            _ => Decision::Approved { account: 0, verification },
+        match self.is_approved_beforehand() {
+            true => Decision::Approved { account: 0, verification },
+            false => Decision::Declined,
         }
+    }
+
+    /// Whether [`Self::approved_beforehand`] says yes.
+    #[must_use]
+    pub fn is_approved_beforehand(&self) -> bool {
+        !matches!(self, Self::NothingFound { .. } | Self::Reset { .. })
     }
 }
 
@@ -133,15 +140,7 @@ impl AccountView {
 
 impl From<&Passkey> for AccountView {
     fn from(passkey: &Passkey) -> Self {
-        Self {
-            id: passkey.id.clone(),
-            name: printable(passkey.user.name.as_deref().unwrap_or_default()),
-            display_name: printable(passkey.user.display_name.as_deref().unwrap_or_default()),
-            label: passkey.label.as_deref().map(printable),
-            created_at: passkey.created_at,
-            last_used_at: passkey.last_used_at,
-            state: passkey.state(),
-        }
+        PasskeyView::from(passkey).account()
     }
 }
 

@@ -22,6 +22,7 @@ mod phone;
 pub mod service;
 pub mod store;
 pub mod upkeep;
+mod view;
 
 pub use consent::{AccountView, Consent, ConsentRequest, Decision, Verification};
 pub use engine::{Config, Engine, Outcome, Reply, Transport};
@@ -30,6 +31,7 @@ pub use passkey::{Backup, CredentialId, Origin, Passkey, PasskeyStore, State, Ti
 pub use phone::{Config as PhoneConfig, Phone, Progress};
 pub use store::{Locked, Pin, Store};
 pub use upkeep::Upkeep;
+pub use view::PasskeyView;
 
 /// A source of unpredictable bytes, such as the system's; every key and nonce is drawn from it.
 pub type Random<'a> = &'a mut (dyn rand_core::CryptoRngCore + Send);

@@ -219,11 +219,16 @@ impl Passkey {
     /// signed in, which a site that refused it leaves behind.
     #[must_use]
     pub fn may_be_orphaned(&self, unused: bool) -> bool {
-        match self.state() {
-            State::Created => true,
-            State::Delivered => unused,
-            State::Used => false,
-        }
+        orphaned(self.state(), unused)
+    }
+}
+
+/// See [`Passkey::may_be_orphaned`].
+pub(super) fn orphaned(state: State, unused: bool) -> bool {
+    match state {
+        State::Created => true,
+        State::Delivered => unused,
+        State::Used => false,
     }
 }
 

@@ -60,6 +60,14 @@ pub(crate) struct Network {
 }
 
 impl Link {
+    /// Whether anything of it was chosen, and is not as usual.
+    pub(crate) fn is_named(&self) -> bool {
+        let Network { relay, ca, proxy } = &self.network;
+        let usual = matches!(self.radio, RadioSpec::Bluez { adapter: None });
+        let named = self.adapter.is_some() || relay.is_some() || ca.is_some() || proxy.is_some();
+        named || !usual || self.simulated_with_public
+    }
+
     /// The radio. Call it inside of the runtime.
     pub(crate) fn radio(&self) -> Result<Radio, Failure> {
         Radio::open(&self.spec()?).map_err(|error| advice::radio(&error))

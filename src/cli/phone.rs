@@ -4,12 +4,14 @@
 //!  scan, run ──> unlock ──> terminal who is the owner
 //!   ├─────> consent ─> terminal      what does the owner say
 //!   └─────> outcome                  how did it go, in words, events and an exit status
-//!  passkeys ──> view                 tables and JSON
+//!  passkeys, pin, export, import ──> keeper    the service, or the same work in this process
+//!   └─────> view                     tables and JSON
 //! ```
 
 mod consent;
 pub(super) mod date;
 mod exchange;
+mod keeper;
 mod orphans;
 mod outcome;
 mod passkeys;
@@ -23,6 +25,7 @@ mod view;
 
 use std::future::Future;
 use std::io;
+use std::pin::Pin;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -30,6 +33,7 @@ use serde_json::{Value, json};
 use super::failure::{Failure, Status};
 use super::system;
 use super::ui::{Ui, event_line, print};
+use keeper::Place;
 use unlock::Vault;
 
 /// Takes the phone's part: answers the code of a laptop with passkeys that are kept here
@@ -59,30 +63,19 @@ enum Sub {
 
 impl Phone {
     pub(crate) async fn run(&self, ui: Ui) -> Result<(), Failure> {
-        match &self.command {
-            Sub::Run(command) => command.run(ui, &self.vault, &self.socket).await,
-            Sub::Remote(command) => {
-                let work = command.run(ui, &self.vault, &self.socket);
-                or_interrupted(system::interrupted(), work).await
-            }
-            Sub::Scan(command) => command.run(ui, &self.vault).await,
-            Sub::Open(command) => command.run(ui, &self.vault).await,
-            Sub::Passkeys(command) => {
-                or_interrupted(system::interrupted(), command.run(ui, &self.vault)).await
-            }
-            Sub::Export(command) => {
-                or_interrupted(system::interrupted(), command.run(ui, &self.vault)).await
-            }
-            Sub::Import(command) => {
-                or_interrupted(system::interrupted(), command.run(ui, &self.vault)).await
-            }
-            Sub::Store(command) => {
-                or_interrupted(system::interrupted(), command.run(ui, &self.vault)).await
-            }
-            Sub::Pin(command) => {
-                or_interrupted(system::interrupted(), command.run(ui, &self.vault)).await
-            }
-        }
+        let place = Place { vault: &self.vault, socket: &self.socket };
+        let work: Pin<Box<dyn Future<Output = _> + Send>> = match &self.command {
+            Sub::Run(command) => return command.run(ui, place).await,
+            Sub::Scan(command) => return command.run(ui, place).await,
+            Sub::Open(command) => return command.run(ui, place).await,
+            Sub::Remote(command) => Box::pin(command.run(ui, place)),
+            Sub::Passkeys(command) => Box::pin(command.run(ui, place)),
+            Sub::Export(command) => Box::pin(command.run(ui, place)),
+            Sub::Import(command) => Box::pin(command.run(ui, place)),
+            Sub::Store(command) => Box::pin(command.run(ui, place.vault)),
+            Sub::Pin(command) => Box::pin(command.run(ui, place)),
+        };
+        or_interrupted(system::interrupted(), work).await
     }
 }
 

@@ -99,7 +99,7 @@ async fn a_passkey_is_made_and_used_and_the_story_is_told() {
     );
     find(|what| matches!(what, Happened::Acknowledged));
     find(|what| matches!(what, Happened::Ended(None)));
-    assert_eq!(service.passkeys().await.unwrap()[0].state(), State::Delivered);
+    assert_eq!(service.vault().passkeys().await.unwrap()[0].state, State::Delivered);
 
     let (mut handle, _) = world.begin(Hint::GetAssertion);
     let id = service.submit(contents(&handle), false).unwrap();
@@ -107,7 +107,7 @@ async fn a_passkey_is_made_and_used_and_the_story_is_told() {
     let info = world.info(&mut handle).await;
     sign_in(handle, &info, &request_for(&[&made.id.0], json!({})), 0).await.unwrap();
     approved.await.unwrap();
-    assert_eq!(service.passkeys().await.unwrap()[0].state(), State::Used);
+    assert_eq!(service.vault().passkeys().await.unwrap()[0].state, State::Used);
     world.leaves_nothing().await;
 }
 
@@ -132,7 +132,7 @@ async fn a_laptop_that_goes_withdraws_its_question_from_all_front_ends() {
     assert!(story.iter().any(withdrawn), "{story:?}");
     let late = service.approve(question.id, 0, pin()).await;
     assert!(matches!(late, Err(Error::NoSuchQuestion)));
-    assert!(service.passkeys().await.unwrap().is_empty());
+    assert!(service.vault().passkeys().await.unwrap().is_empty());
     world.leaves_nothing().await;
 }
 
@@ -161,7 +161,7 @@ async fn two_laptops_are_answered_at_once() {
     assert_eq!(service.questions(), std::slice::from_ref(&question));
     service.approve(question.id, 0, pin()).await.unwrap();
     first_made.await.unwrap();
-    assert_eq!(service.passkeys().await.unwrap().len(), 2);
+    assert_eq!(service.vault().passkeys().await.unwrap().len(), 2);
     world.leaves_nothing().await;
 }
 
@@ -174,9 +174,9 @@ async fn what_cannot_be_begun_is_refused() {
     let old = QrContents { shown_at: Some(NOW.0 - MAX_CODE_AGE.as_secs() - 1), ..fresh.clone() };
     let refused = service.submit(old.clone(), false);
     assert!(matches!(refused, Err(Error::CodeTooOld { seconds: 901 })), "{refused:?}");
-    service.lock();
+    service.vault().lock();
     assert!(matches!(service.submit(fresh.clone(), false), Err(Error::Locked)));
-    service.unlock(pin()).await.unwrap();
+    service.vault().unlock(pin()).await.unwrap();
     let mut ids = vec![service.submit(old, true).unwrap()];
     ids.extend((1..MAX_RUNNING).map(|_| service.submit(fresh.clone(), false).unwrap()));
     assert!(matches!(service.submit(fresh.clone(), false), Err(Error::Busy)));

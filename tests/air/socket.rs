@@ -3,14 +3,19 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use cabled::authenticator::Error;
 use cabled::authenticator::service::{Service, Setup, Sources};
+use cabled::authenticator::store::exchange::MAX_FILE;
 use cabled::client::TransactionHandle;
 use cabled::frontend::grpc::v1::event::What;
 use cabled::frontend::grpc::v1::{
-    ApproveRequest, Event, ListPasskeysRequest, ListQuestionsRequest, LockRequest, PasskeyState,
+    ApproveRequest, Event, ExportRequest, GetPasskeyRequest, ListPasskeysRequest,
+    ListQuestionsRequest, LockRequest, PasskeyState, PlanImportPart, PrunePasskeysRequest,
     SubmitQrRequest, UnlockRequest, WatchRequest,
 };
-use cabled::frontend::grpc::{self, CAUSE, Client, Listener, MAX_MESSAGE, TRIES_LEFT};
+use cabled::frontend::grpc::{
+    self, Advice, CAUSE, Client, Listener, MAX_IDS, MAX_MESSAGE, PART, TRIES_LEFT,
+};
 use cabled::hybrid::qr::Hint;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -18,6 +23,11 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::world::{NOW, PIN, World, options_for, rand_core_os, register, soon};
+
+/// The words of whoever puts the service together.
+fn advise(error: &Error) -> Advice {
+    Advice { text: error.to_string(), hint: "try again".to_owned() }
+}
 
 /// A service on a socket.
 struct Served {
@@ -45,7 +55,7 @@ impl Served {
         let (stop, stopped) = oneshot::channel();
         let served = tokio::spawn(async move {
             let stopped = async { drop(stopped.await) };
-            grpc::serve(service.unwrap(), listener, stopped).await.unwrap();
+            grpc::serve(service.unwrap(), listener, advise, stopped).await.unwrap();
         });
         Self { path, stop, served }
     }
@@ -119,7 +129,8 @@ async fn a_client_submits_watches_approves_and_lists() {
     }
     assert!(rest.iter().any(|what| matches!(what, What::Answered(a) if a.what == "saved")));
     assert!(matches!(rest.last(), Some(What::Ended(end)) if end.failure.is_none()), "{rest:?}");
-    let listed = client.list_passkeys(ListPasskeysRequest {}).await.unwrap().into_inner().passkeys;
+    let listed =
+        client.list_passkeys(ListPasskeysRequest::default()).await.unwrap().into_inner().passkeys;
     assert_eq!(listed.len(), 1);
     assert_eq!(listed[0].state(), PasskeyState::Delivered);
     drop((events, client));
@@ -133,11 +144,11 @@ async fn a_locked_service_says_so_and_unlocks_with_the_pin() {
     let served = Served::start(&world).await;
     let mut client = served.client().await;
     client.lock(LockRequest {}).await.unwrap();
-    let refused = client.list_passkeys(ListPasskeysRequest {}).await.unwrap_err();
+    let refused = client.list_passkeys(ListPasskeysRequest::default()).await.unwrap_err();
     assert_eq!(refused.code(), tonic::Code::FailedPrecondition);
     assert_eq!(refused.metadata().get(CAUSE).unwrap(), "locked");
     client.unlock(UnlockRequest { pin: PIN.to_owned() }).await.unwrap();
-    client.list_passkeys(ListPasskeysRequest {}).await.unwrap();
+    client.list_passkeys(ListPasskeysRequest::default()).await.unwrap();
     drop(client);
     served.end().await;
     world.leaves_nothing().await;
@@ -159,7 +170,7 @@ async fn bad_clients_hold_nobody_up() {
     assert_eq!(refused.code(), tonic::Code::OutOfRange);
     let nonsense = SubmitQrRequest { text: "FIDO:/xyz".to_owned(), any_age: false };
     let refused = client.submit_qr(nonsense).await.unwrap_err();
-    assert_eq!(refused.metadata().get(CAUSE).unwrap(), "bad-request");
+    assert_eq!(refused.metadata().get(CAUSE).unwrap(), "no-code");
     // A stream that is never read does not keep the service from ending.
     let request = WatchRequest { transaction: None, only_new: true };
     let events = client.watch(request).await.unwrap();
@@ -179,10 +190,69 @@ async fn bad_clients_hold_nobody_up() {
 }
 
 #[tokio::test]
+async fn files_and_lists_are_bounded() {
+    let world = World::new(&[]).await;
+    let served = Served::start(&world).await;
+    let mut client = served.client().await;
+    let cause = |refused: &tonic::Status| refused.metadata().get(CAUSE).cloned().unwrap();
+    let ids = vec![vec![1; 8]; MAX_IDS + 1];
+    let refused = client.prune_passkeys(PrunePasskeysRequest { ids, unused: true }).await;
+    assert_eq!(cause(&refused.unwrap_err()), "bad-request");
+    let unknown = client.get_passkey(GetPasskeyRequest { id: vec![1; 8] }).await;
+    assert_eq!(cause(&unknown.unwrap_err()), "no-such-passkey");
+    let part = |passphrase: &str, identities: &str, data: &[u8]| PlanImportPart {
+        passphrase: passphrase.to_owned(),
+        identities: identities.to_owned(),
+        data: data.to_vec(),
+    };
+    let plan = |parts: Vec<PlanImportPart>| {
+        let mut client = client.clone();
+        async move { client.plan_import(futures_util::stream::iter(parts)).await }
+    };
+    for parts in [vec![], vec![part("", "", b"x")], vec![part("a", "b", b"x")]] {
+        assert_eq!(cause(&plan(parts).await.unwrap_err()), "bad-request");
+    }
+    let refused = plan(vec![part("a", "", b"age-encryption.org/v2")]).await.unwrap_err();
+    assert_eq!(cause(&refused), "no-age-file");
+    // One part more than a file may have.
+    let count = usize::try_from(MAX_FILE).unwrap() / PART + 1;
+    let head = [part("a", "", b"")].into_iter();
+    let parts = head.chain(std::iter::repeat_n(part("", "", &[0; PART]), count));
+    let refused = client.clone().plan_import(futures_util::stream::iter(parts)).await;
+    assert_eq!(cause(&refused.unwrap_err()), "bad-request");
+    // While somebody dawdles over a file, the next one is told to wait; afterwards it is served.
+    let (tell, told) = oneshot::channel::<()>();
+    let slow = futures_util::stream::once(async move {
+        let _dropped = told.await;
+        PlanImportPart { passphrase: "a".to_owned(), ..PlanImportPart::default() }
+    });
+    let mut other = served.client().await;
+    let dawdling = tokio::spawn(async move { other.plan_import(slow).await });
+    let busy = async {
+        loop {
+            let refused = plan(vec![part("a", "", b"x")]).await.unwrap_err();
+            if cause(&refused) == "busy" {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    soon("the second one is refused", busy).await;
+    drop(tell);
+    assert_eq!(cause(&dawdling.await.unwrap().unwrap_err()), "no-age-file");
+    assert_eq!(cause(&plan(vec![part("a", "", b"x")]).await.unwrap_err()), "no-age-file");
+    drop(client);
+    served.end().await;
+    world.leaves_nothing().await;
+}
+
+#[tokio::test]
 async fn nothing_secret_is_in_the_debug_of_a_message() {
     let shown = [
         format!("{:?}", UnlockRequest { pin: PIN.to_owned() }),
         format!("{:?}", ApproveRequest { question: 1, account: 0, pin: PIN.to_owned() }),
+        format!("{:?}", ExportRequest { pin: PIN.to_owned(), ..ExportRequest::default() }),
+        format!("{:?}", PlanImportPart { passphrase: PIN.to_owned(), ..PlanImportPart::default() }),
         format!("{:?}", SubmitQrRequest { text: "FIDO:/1".to_owned(), any_age: false }),
     ];
     assert!(shown.iter().all(|text| text.ends_with("(redacted)")), "{shown:?}");

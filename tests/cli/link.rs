@@ -1,8 +1,6 @@
 //! `cabled phone open`: nothing happens before the user has said what they see.
 
-use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
 
 use cabled::hybrid::PrivateKey;
 use cabled::hybrid::keys::QrSecret;
@@ -10,6 +8,7 @@ use cabled::hybrid::qr::{Hint, QrContents};
 use cabled::secret::Secret;
 
 use crate::program::run;
+use crate::terminal::OnTerminal;
 
 fn link(shown_at: Option<u64>) -> String {
     let key = PrivateKey::from_scalar(&Secret::new([1; 32])).unwrap();
@@ -24,49 +23,6 @@ fn link(shown_at: Option<u64>) -> String {
         grease: None,
     };
     contents.encode().replace("FIDO:/", "fido:/")
-}
-
-/// The program on a terminal of its own, which `script` (util-linux) makes.
-struct OnTerminal {
-    child: Child,
-    seen: String,
-}
-
-impl OnTerminal {
-    fn start(arguments: &str) -> Self {
-        let command = format!("{} {arguments}", env!("CARGO_BIN_EXE_cabled"));
-        let mut script = Command::new("script");
-        script.args(["--quiet", "--return", "--command", &command, "/dev/null"]);
-        let child = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        Self { child, seen: String::new() }
-    }
-
-    fn until(&mut self, wanted: &str) {
-        let from = self.child.stdout.as_mut().unwrap();
-        let mut byte = [0];
-        while !self.seen.contains(wanted) {
-            assert_eq!(from.read(&mut byte).unwrap(), 1, "it ended: {}", self.seen);
-            self.seen.push(char::from(byte[0]));
-        }
-    }
-
-    fn types(&mut self, text: &str) {
-        self.child.stdin.as_mut().unwrap().write_all(text.as_bytes()).unwrap();
-    }
-
-    fn end(mut self) -> (Option<i32>, String) {
-        let mut rest = Vec::new();
-        self.child.stdout.take().unwrap().read_to_end(&mut rest).unwrap();
-        let seen = std::mem::take(&mut self.seen) + &String::from_utf8_lossy(&rest);
-        (self.child.wait().unwrap().code(), seen)
-    }
-}
-
-impl Drop for OnTerminal {
-    fn drop(&mut self) {
-        let _ended_already = self.child.kill();
-        let _reaped_already = self.child.wait();
-    }
 }
 
 #[test]

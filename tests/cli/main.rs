@@ -13,7 +13,9 @@ mod interrupted;
 mod link;
 mod offline;
 mod program;
+mod served;
 mod service;
+mod terminal;
 mod three;
 #[path = "../air/world.rs"]
 #[allow(dead_code, reason = "it serves another test too")]

@@ -64,14 +64,19 @@ pub(crate) struct Ended {
 }
 
 pub(crate) fn binary() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cabled"));
-    for name in ["RADIO", "RELAY", "CA", "STORE", "PIN_FILE"] {
+    alone(Command::new(env!("CARGO_BIN_EXE_cabled")))
+}
+
+/// Without what this machine's owner has set or runs.
+pub(crate) fn alone(mut command: Command) -> Command {
+    for name in ["RADIO", "RELAY", "CA", "STORE", "PIN_FILE", "SOCKET"] {
         command.env_remove(format!("CABLED_{name}"));
     }
     for name in ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"] {
         command.env_remove(name);
     }
     command.env_remove("NO_COLOR");
+    command.env_remove("XDG_RUNTIME_DIR");
     command
 }
 

@@ -78,9 +78,16 @@ fn a_service_is_asked_locked_unlocked_and_ended_in_order() {
     assert_eq!(pending["questions"], serde_json::json!([]));
     let (error, hint) = home.phone(&["decline"]).failed(2);
     assert!(error.contains("no such question") && hint.contains("pending"), "{error} {hint}");
-    let (error, _) = home.phone(&["submit", "FIDO:/123"]).failed(2);
-    assert!(error.contains("no code"), "{error}");
+    let (error, _) = home.phone(&["scan", "FIDO:/123"]).failed(2);
+    assert!(error.contains("do not hold"), "{error}");
     home.phone(&["lock"]).succeeded();
+    for words in [
+        &["passkeys", "list"][..],
+        &["pin", "--pin-file", &home.path("pin"), "--new-pin-file", &home.path("wrong")],
+    ] {
+        let (error, hint) = home.phone(words).failed(8);
+        assert!(error.contains("locked") && hint == "cabled phone unlock", "{error} {hint}");
+    }
     let (error, _) = home.phone(&["unlock", "--pin-file", &home.path("wrong")]).failed(8);
     assert!(error.contains("7 more tries"), "{error}");
     home.phone(&["unlock", "--pin-file", &home.path("pin")]).succeeded();

@@ -109,9 +109,9 @@ async fn bad_requests_change_nothing() {
     assert!(phone.store.list().unwrap().is_empty());
     let right = json!({ "pin": PIN }).to_string();
     assert_eq!(send(&phone, "POST", "/api/lock", &own, "{}").await.status, 200);
-    assert!(phone.service.is_locked());
+    assert!(phone.service.vault().is_locked());
     assert_eq!(send(&phone, "POST", "/api/unlock", &own, &right).await.status, 200);
-    assert!(!phone.service.is_locked());
+    assert!(!phone.service.vault().is_locked());
     phone.end().await;
 }
 

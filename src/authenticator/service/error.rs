@@ -3,7 +3,7 @@
 //! Depends on siblings in `authenticator` only.
 
 use super::{MAX_RUNNING, Verdict};
-use crate::authenticator::store;
+use crate::authenticator::store::{self, exchange::OpenError};
 use crate::hybrid::qr;
 
 /// Why the service did not do what it was asked.
@@ -49,7 +49,47 @@ pub enum Error {
     /// A simulated radio proves no nearness, so it is not combined with the public services.
     #[error("a simulated radio is not used with a public tunnel service")]
     SimulatedRadio,
+    /// The file to import does not open, or the one to export cannot be encrypted like that.
+    #[error(transparent)]
+    Envelope(#[from] OpenError),
+    /// The file opens and is something else.
+    #[error("the file holds no document of the Credential Exchange Format")]
+    NoDocument,
+    /// Another export or import came after it, or it is done.
+    #[error("there is no such export or import any more")]
+    NoSuchMove,
     /// The store did not do it.
     #[error(transparent)]
     Store(#[from] store::Error),
+}
+
+impl Error {
+    /// The name of the cause for machines.
+    #[must_use]
+    pub fn cause(&self) -> &'static str {
+        use store::Error as S;
+        match self {
+            Self::Locked => "locked",
+            Self::Busy => "busy",
+            Self::CodeTooOld { .. } => "code-too-old",
+            Self::NoCode(_) => "no-code",
+            Self::NoSuchQuestion => "no-such-question",
+            Self::NoSuchAccount { .. } => "no-such-account",
+            Self::NoSuchTransaction => "no-such-transaction",
+            Self::NotVerified { .. } => "not-verified",
+            Self::Stopping => "stopping",
+            Self::NoSuchMove => "no-such-move",
+            Self::NoDocument => "no-document",
+            Self::Envelope(OpenError::NoKey) => "no-age-key",
+            Self::Envelope(OpenError::WrongKey) => "wrong-age-key",
+            Self::Envelope(OpenError::Damaged) => "no-age-file",
+            Self::Envelope(OpenError::TooMuchWork) => "too-much-work",
+            Self::Store(S::WrongPin { .. }) => "wrong-pin",
+            Self::Store(S::LockedOut { .. }) => "locked-out",
+            Self::Store(S::NoSuchPasskey) => "no-such-passkey",
+            Self::Store(S::AlreadyExists) => "already-there",
+            Self::Store(S::TooLarge) => "too-large",
+            Self::Store(_) | Self::Envelope(_) | Self::SimulatedRadio => "storage",
+        }
+    }
 }

@@ -14,6 +14,7 @@
 
 mod error;
 mod journal;
+mod moving;
 mod plug;
 mod question;
 mod setup;
@@ -29,14 +30,15 @@ use self::journal::Journal;
 pub use self::journal::{
     Answered, Asker, Event, Events, Happened, KEPT_EVENTS, TransactionId, Whom,
 };
+pub use self::moving::{Copy, MoveId, Planned};
 pub use self::plug::{Prompter, Verdict, Verifier};
 use self::question::Broker;
 pub use self::question::{Asking, Question, QuestionId, Settled};
 pub use self::setup::{Setup, Sources};
 pub use self::transactions::MAX_RUNNING;
 use self::transactions::Running;
-use self::vault::Vault;
-use super::{CredentialId, Decision, Engine, Passkey, Pin, Store, Verification, store};
+pub use self::vault::Vault;
+use super::{Decision, Engine, Pin, Store, Verification, store};
 use crate::hybrid::qr::QrContents;
 
 /// A code that was shown longer ago than this is refused.
@@ -54,7 +56,7 @@ pub struct Service {
 
 impl fmt::Debug for Service {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Service").field("locked", &self.is_locked()).finish_non_exhaustive()
+        f.debug_struct("Service").field("locked", &self.vault.is_locked()).finish_non_exhaustive()
     }
 }
 
@@ -76,33 +78,12 @@ impl Service {
         Ok(Self { vault, journal, broker, running, sources })
     }
 
-    /// Whether passkeys are out of reach.
+    /// The store, to lock and unlock it and to tidy up its passkeys. Transactions that run when it is
+    /// locked keep what they need until they are over. Whoever has a vault can export all that is in it;
+    /// a front end uses [`Self::export`], which verifies its user.
     #[must_use]
-    pub fn is_locked(&self) -> bool {
-        self.vault.store().is_err()
-    }
-
-    /// Unlocks the store; in an open one the PIN is verified all the same.
-    ///
-    /// # Errors
-    ///
-    /// [`store::Error::WrongPin`], [`store::Error::LockedOut`], or the file fails.
-    pub async fn unlock(&self, pin: Pin) -> Result<(), Error> {
-        self.vault.unlock(pin).await.map(drop)
-    }
-
-    /// Locks the store. Transactions that run keep what they need until they are over.
-    pub fn lock(&self) {
-        self.vault.lock();
-    }
-
-    /// Changes the PIN.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Locked`]; as [`Self::unlock`] for the old PIN, which stays then.
-    pub async fn change_pin(&self, old: Pin, new: Pin) -> Result<(), Error> {
-        self.vault.change_pin(old, new).await
+    pub fn vault(&self) -> &Vault {
+        &self.vault
     }
 
     /// Answers the laptop that shows this code; `any_age` takes one that seems too old.
@@ -205,51 +186,6 @@ impl Service {
     #[must_use]
     pub fn asking_for_programs(&self) -> Asking {
         Asking { broker: Arc::clone(&self.broker), asker: Asker::Program }
-    }
-
-    /// All passkeys, by site, then by age.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Locked`], [`Error::Store`]; the same holds for the other calls.
-    pub async fn passkeys(&self) -> Result<Vec<Passkey>, Error> {
-        self.vault.list().await
-    }
-
-    /// Those that a site may not know; with `unused`, also those that never signed in.
-    ///
-    /// # Errors
-    ///
-    /// See [`Self::passkeys`].
-    pub async fn orphans(&self, unused: bool) -> Result<Vec<Passkey>, Error> {
-        self.vault.orphans(unused).await
-    }
-
-    /// One passkey.
-    ///
-    /// # Errors
-    ///
-    /// See [`Self::passkeys`]; [`store::Error::NoSuchPasskey`].
-    pub async fn passkey(&self, id: CredentialId) -> Result<Passkey, Error> {
-        self.vault.find(id).await
-    }
-
-    /// Sets the owner's name for a passkey, or removes it.
-    ///
-    /// # Errors
-    ///
-    /// See [`Self::passkey`]; [`store::Error::TooLarge`].
-    pub async fn rename(&self, id: CredentialId, label: Option<String>) -> Result<(), Error> {
-        self.vault.rename(id, label).await
-    }
-
-    /// Deletes a passkey for good. The site still lists it: tell the user to remove it there too.
-    ///
-    /// # Errors
-    ///
-    /// See [`Self::passkey`].
-    pub async fn delete(&self, id: CredentialId) -> Result<(), Error> {
-        self.vault.delete(id).await
     }
 
     /// Takes no more codes, ends what runs in order, and waits for that, at most so long.

@@ -9,7 +9,8 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::authenticator::store::KdfCost;
-use crate::authenticator::{AccountView, Consent as _, ConsentRequest, State};
+use crate::authenticator::store::exchange::{Lock, Opener};
+use crate::authenticator::{AccountView, Consent as _, ConsentRequest, CredentialId, State};
 use crate::authenticator::{Config, Locked, PhoneConfig, Timestamp};
 use crate::ble::Conditions;
 use crate::ble::Radio;
@@ -192,9 +193,9 @@ async fn wrong_pins_are_remembered_when_the_program_starts_again_and_nothing_is_
     let mut waits = Vec::new();
     for _ in 0..11 {
         world = world.restart();
-        assert!(world.service.is_locked());
-        assert!(matches!(world.service.passkeys().await, Err(Error::Locked)));
-        match world.service.unlock(pin("not this one")).await.unwrap_err() {
+        assert!(world.service.vault().is_locked());
+        assert!(matches!(world.service.vault().passkeys().await, Err(Error::Locked)));
+        match world.service.vault().unlock(pin("not this one")).await.unwrap_err() {
             Error::Store(store::Error::WrongPin { .. }) => {}
             Error::Store(store::Error::LockedOut { until }) => {
                 let now = world.now.swap(until.0, Ordering::SeqCst);
@@ -206,8 +207,8 @@ async fn wrong_pins_are_remembered_when_the_program_starts_again_and_nothing_is_
     // Eight without a wait, and a ninth after the first one.
     assert_eq!(waits, [30, 60]);
     world = world.restart();
-    world.service.unlock(pin(RIGHT)).await.unwrap();
-    assert!(world.service.passkeys().await.unwrap().is_empty());
+    world.service.vault().unlock(pin(RIGHT)).await.unwrap();
+    assert!(world.service.vault().passkeys().await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -316,4 +317,38 @@ async fn a_verifier_is_not_waited_for_when_the_question_is_over() {
     let (result, declined) = tokio::join!(waiting, async { world.service.decline(question.id) });
     declined.unwrap();
     assert!(matches!(result, Err(Error::NoSuchQuestion)));
+}
+
+fn phrase() -> zeroize::Zeroizing<String> {
+    zeroize::Zeroizing::new("a passphrase for the file".to_owned())
+}
+
+#[tokio::test]
+async fn a_copy_needs_the_pin_and_counts_once_it_is_written() {
+    let world = World::new();
+    let (service, vault) = (&world.service, world.service.vault());
+    let lock = || Lock::Passphrase(phrase());
+    let refused = service.export(pin("not this one"), lock()).await.unwrap_err();
+    assert!(matches!(refused, Error::Store(store::Error::WrongPin { .. })));
+    let nobody = service.export(pin(RIGHT), Lock::Recipients(Vec::new())).await.unwrap_err();
+    assert_eq!(nobody.cause(), "no-age-key");
+    let first = service.export(pin(RIGHT), lock()).await.unwrap();
+    let second = service.export(pin(RIGHT), lock()).await.unwrap();
+    assert!(matches!(vault.exported(first.id).await, Err(Error::NoSuchMove)));
+    vault.exported(second.id).await.unwrap();
+    assert!(matches!(vault.exported(second.id).await, Err(Error::NoSuchMove)));
+
+    let wrong = Opener::Passphrase(zeroize::Zeroizing::new("another".to_owned()));
+    let refused = vault.plan_import(wrong, second.sealed.clone()).await.unwrap_err();
+    assert_eq!(refused.cause(), "wrong-age-key");
+    let opener = || Opener::Passphrase(phrase());
+    let planned = vault.plan_import(opener(), second.sealed.clone()).await.unwrap();
+    // Locking forgets the keys that were about to come in.
+    vault.lock();
+    assert!(matches!(vault.export(lock()).await, Err(Error::Locked)));
+    vault.unlock(pin(RIGHT)).await.unwrap();
+    assert!(matches!(vault.import(planned.id).await, Err(Error::NoSuchMove)));
+    let planned = vault.plan_import(opener(), second.sealed).await.unwrap();
+    assert_eq!(vault.import(planned.id).await.unwrap(), 0);
+    assert!(matches!(vault.import(planned.id).await, Err(Error::NoSuchMove)));
 }

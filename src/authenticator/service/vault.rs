@@ -1,27 +1,40 @@
-//! The store inside of the service: locked or open, and what is done with its passkeys.
+//! The store as front ends use it: locked or open, and what is done with its passkeys.
 //!
-//! Calls of the store block, so each gets a thread. Depends on siblings in `authenticator` and on
-//! tokio only.
+//! The service has one, and a command line that finds no service running makes one of its own, so that
+//! both do the same work by the same code. Calls of the store block, so each gets a thread. Depends on
+//! siblings in `authenticator` and on tokio only.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::moving::Moving;
 use super::{Error, Sources};
 use crate::authenticator::store;
 use crate::authenticator::{
-    CredentialId, Locked, Passkey, PasskeyStore as _, Pin, Store, Verification,
+    CredentialId, Locked, PasskeyStore as _, PasskeyView, Pin, Store, Verification,
 };
 
-/// A store and, while it is open, its keys.
+/// A store and, while it is open, its keys. Clones are the same one.
 #[derive(Clone)]
-pub(super) struct Vault {
+pub struct Vault {
     locked: Locked,
     open: Arc<Mutex<Option<Store>>>,
-    sources: Sources,
+    pub(super) moving: Arc<Moving>,
+    pub(super) sources: Sources,
 }
 
+impl fmt::Debug for Vault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Vault").field("locked", &self.is_locked()).finish_non_exhaustive()
+    }
+}
+
+/// The calls need a tokio runtime. Those that need an open store fail with [`Error::Locked`] without.
 impl Vault {
-    pub(super) fn new(locked: Locked, open: Option<Store>, sources: Sources) -> Self {
-        Self { locked, open: Arc::new(Mutex::new(open)), sources }
+    /// Over this store; `open` if its owner gave the PIN already.
+    #[must_use]
+    pub fn new(locked: Locked, open: Option<Store>, sources: Sources) -> Self {
+        Self { locked, open: Arc::new(Mutex::new(open)), moving: Arc::default(), sources }
     }
 
     fn slot(&self) -> MutexGuard<'_, Option<Store>> {
@@ -32,12 +45,30 @@ impl Vault {
         self.slot().clone().ok_or(Error::Locked)
     }
 
-    pub(super) fn lock(&self) {
+    /// Whether passkeys are out of reach.
+    #[must_use]
+    pub fn is_locked(&self) -> bool {
+        self.slot().is_none()
+    }
+
+    /// The folder of the store.
+    #[must_use]
+    pub fn folder(&self) -> &std::path::Path {
+        self.locked.folder()
+    }
+
+    /// Locks the store, and forgets what was about to be imported.
+    pub fn lock(&self) {
         *self.slot() = None;
+        self.moving.forget();
     }
 
     /// Opens the store, or verifies the PIN once more if it is open.
-    pub(super) async fn unlock(&self, pin: Pin) -> Result<Verification, Error> {
+    ///
+    /// # Errors
+    ///
+    /// [`store::Error::WrongPin`], [`store::Error::LockedOut`], or the file fails.
+    pub async fn unlock(&self, pin: Pin) -> Result<Verification, Error> {
         let (vault, now) = (self.clone(), (self.sources.clock)());
         let unlocked = blocking(move || match vault.store() {
             Ok(store) => store.verify_pin(&pin, now),
@@ -51,40 +82,74 @@ impl Vault {
         unlocked.await
     }
 
-    pub(super) async fn change_pin(&self, old: Pin, new: Pin) -> Result<(), Error> {
+    /// Changes the PIN.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::unlock`] for the old PIN, which stays then.
+    pub async fn change_pin(&self, old: Pin, new: Pin) -> Result<(), Error> {
         let (now, rng) = ((self.sources.clock)(), Arc::clone(&self.sources.rng));
         self.with(move |store| store.change_pin(&old, &new, now, &mut *rng())).await
     }
 
-    pub(super) async fn list(&self) -> Result<Vec<Passkey>, Error> {
-        self.with(Store::list).await
+    /// All passkeys, by site, then by age.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`]; the same holds for the other calls.
+    pub async fn passkeys(&self) -> Result<Vec<PasskeyView>, Error> {
+        self.with(|store| Ok(store.list()?.iter().map(PasskeyView::from).collect())).await
     }
 
-    pub(super) async fn find(&self, id: CredentialId) -> Result<Passkey, Error> {
-        self.with(move |store| store.find_by_id(&id)?.ok_or(store::Error::NoSuchPasskey)).await
+    /// One passkey.
+    ///
+    /// # Errors
+    ///
+    /// See [`Self::passkeys`]; [`store::Error::NoSuchPasskey`].
+    pub async fn passkey(&self, id: CredentialId) -> Result<PasskeyView, Error> {
+        let found = self.with(move |store| {
+            let found = store.find_by_id(&id)?.ok_or(store::Error::NoSuchPasskey)?;
+            Ok(PasskeyView::from(&found))
+        });
+        found.await
     }
 
-    pub(super) async fn rename(
-        &self,
-        id: CredentialId,
-        label: Option<String>,
-    ) -> Result<(), Error> {
+    /// Sets the owner's name for a passkey; an empty one removes it.
+    ///
+    /// # Errors
+    ///
+    /// See [`Self::passkey`]; [`store::Error::TooLarge`].
+    pub async fn rename(&self, id: CredentialId, label: &str) -> Result<(), Error> {
+        let label = Some(label.trim().to_owned()).filter(|label| !label.is_empty());
         let rng = Arc::clone(&self.sources.rng);
         self.with(move |store| store.rename(&id, label, &mut *rng())).await
     }
 
-    pub(super) async fn delete(&self, id: CredentialId) -> Result<(), Error> {
+    /// Deletes a passkey for good. The site still lists it: tell the user to remove it there too.
+    ///
+    /// # Errors
+    ///
+    /// See [`Self::passkey`].
+    pub async fn delete(&self, id: CredentialId) -> Result<(), Error> {
         let rng = Arc::clone(&self.sources.rng);
         self.with(move |store| store.delete(&id, &mut *rng())).await
     }
 
-    pub(super) async fn orphans(&self, unused: bool) -> Result<Vec<Passkey>, Error> {
-        let mut passkeys = self.list().await?;
-        passkeys.retain(|passkey| passkey.may_be_orphaned(unused));
-        Ok(passkeys)
+    /// As [`Store::prune`].
+    ///
+    /// # Errors
+    ///
+    /// See [`Self::passkeys`].
+    pub async fn prune(
+        &self,
+        ids: Vec<CredentialId>,
+        unused: bool,
+    ) -> Result<Vec<CredentialId>, Error> {
+        let rng = Arc::clone(&self.sources.rng);
+        self.with(move |store| store.prune(&ids, unused, &mut *rng())).await
     }
 
-    async fn with<T: Send + 'static>(
+    pub(super) async fn with<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Store) -> Result<T, store::Error> + Send + 'static,
     ) -> Result<T, Error> {
@@ -93,9 +158,12 @@ impl Vault {
     }
 }
 
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, store::Error> + Send + 'static,
+/// Gives a call that blocks a thread of its own.
+pub(super) async fn blocking<T: Send + 'static, E: Into<Error> + Send + 'static>(
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
 ) -> Result<T, Error> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or(Err(store::Error::NeedsReopen)).map_err(Error::Store)
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done.map_err(Into::into),
+        Err(_) => Err(Error::Store(store::Error::NeedsReopen)),
+    }
 }

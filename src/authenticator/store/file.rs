@@ -89,6 +89,10 @@ impl Db {
         Ok(db)
     }
 
+    pub(super) fn folder(&self) -> &Path {
+        folder_of(&self.path)
+    }
+
     pub(super) fn open(dir: &Path) -> Result<Self, Error> {
         Self::open_at(&dir.join(FILE_NAME))
     }

@@ -92,6 +92,12 @@ impl Locked {
         Db::open(dir).map(|db| Self { db: Arc::new(db), keep_copy: true })
     }
 
+    /// Where it is, as it was named when it was opened.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.db.folder()
+    }
+
     /// Unlocks with the PIN; the try is counted in the file before the PIN is looked at. A store of
     /// an older schema is brought to this one, and a copy of what it was is left beside it.
     ///

@@ -78,6 +78,32 @@ impl Store {
         })
     }
 
+    /// Deletes those of the given passkeys that are still possible orphans, as
+    /// [`Passkey::may_be_orphaned`] has it, in one transaction, and tells which. One that a laptop
+    /// confirmed to have while its owner was being asked stays, and so does one that is gone already.
+    ///
+    /// # Errors
+    ///
+    /// Those of the file; then nothing was deleted.
+    pub fn prune(
+        &self,
+        ids: &[CredentialId],
+        unused: bool,
+        rng: Random<'_>,
+    ) -> Result<Vec<CredentialId>, Error> {
+        self.db.write(|tables| {
+            let mut pruned = Vec::new();
+            for id in ids {
+                let found = self.take(tables, id)?;
+                if found.is_some_and(|passkey| passkey.may_be_orphaned(unused)) {
+                    self.remove(tables, id, rng)?;
+                    pruned.push(id.clone());
+                }
+            }
+            Ok(pruned)
+        })
+    }
+
     pub(super) fn open_record(&self, key: &RecordKey, sealed: &[u8]) -> Result<Passkey, Error> {
         record::decode(&self.keys.open(key, sealed)?)
     }

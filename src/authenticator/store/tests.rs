@@ -143,6 +143,22 @@ fn rename_bounds_and_delete() {
     assert_eq!(f.store.find_by_rp("a.example").unwrap(), []);
 }
 
+#[test]
+fn pruning_spares_what_is_no_orphan_any_more() {
+    let mut f = Fixture::new();
+    let [orphan, taken, used] = ["ann", "bob", "cat"].map(|user| f.add("a.example", user, 1).id);
+    f.store.mark_delivered(&taken, NOW, &mut f.rng).unwrap();
+    f.store.mark_delivered(&used, NOW, &mut f.rng).unwrap();
+    f.store.mark_used(&used, NOW, &mut f.rng).unwrap();
+    let gone = CredentialId::from_bytes(&[1]).unwrap();
+    let all = [gone, orphan.clone(), taken.clone(), used.clone()];
+    assert_eq!(f.store.prune(&all, false, &mut f.rng).unwrap(), [orphan]);
+    assert_eq!(ids(&f.store.list().unwrap()).len(), 2);
+    assert_eq!(f.store.prune(&all, true, &mut f.rng).unwrap(), [taken]);
+    assert_eq!(ids(&f.store.list().unwrap()), [used]);
+    assert_eq!(f.store.check().unwrap().findings, []);
+}
+
 /// An index entry of the relying party and a record that does not open.
 fn put_garbage(store: &Store, rp_id: &str) {
     let key = [7; 32];

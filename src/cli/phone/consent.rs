@@ -22,8 +22,8 @@ use crate::cli::failure::{Failure, Status};
 use crate::cli::system;
 use crate::cli::terminal::{Terminal, yes_or_no};
 
-pub(super) use words::{LAPTOP, PROGRAM, headline_of};
-use words::{closing, fields, particulars, site};
+use words::closing;
+pub(super) use words::{Who, fields, headline, particulars, site};
 
 /// How long a typed PIN verifies its user.
 const FRESH: Duration = Duration::from_secs(60);
@@ -36,8 +36,6 @@ pub(super) struct Owner {
     pub(super) reporter: Reporter,
     pub(super) site: LastSite,
     pub(super) way: Way,
-    /// Who asks, as the beginning of a sentence.
-    pub(super) asker: &'static str,
 }
 
 /// How the owner is asked.
@@ -67,7 +65,7 @@ impl Consent for Owner {
         if let (Ok(mut site), Some(asked)) = (self.site.lock(), site(&request)) {
             *site = Some(asked.to_owned());
         }
-        let headline = self.headline(&request);
+        let headline = headline(Who::Laptop, &request);
         let (fields, standing) = (fields(&request), matches!(self.way, Way::Standing(_)));
         if standing || self.reporter.0.is_json() {
             let words = format!("{headline} Nobody is asked, as --auto-approve says.");
@@ -76,16 +74,8 @@ impl Consent for Owner {
         match &self.way {
             Way::Standing(verification) => request.approved_beforehand(*verification),
             // A terminal that is gone cannot say yes.
-            Way::Asked(asked) => {
-                asked.ask(&headline, &request).await.unwrap_or(Decision::Cancelled)
-            }
+            Way::Asked(asked) => asked.ask(&request).await.unwrap_or(Decision::Cancelled),
         }
-    }
-}
-
-impl Owner {
-    fn headline(&self, request: &ConsentRequest) -> String {
-        headline_of(self.asker, request)
     }
 }
 
@@ -117,32 +107,10 @@ impl Way {
 }
 
 impl Asked {
-    async fn ask(&self, headline: &str, request: &ConsentRequest) -> io::Result<Decision> {
-        self.terminal.say(&format!("\n{headline}\n{}", particulars(request))).await?;
-        let account = match request {
-            ConsentRequest::NothingFound { .. } => {
-                self.terminal.line("Press Enter to tell the laptop so. ").await?;
-                return Ok(Decision::Declined);
-            }
-            ConsentRequest::SignIn { accounts, pick: true, .. } if accounts.len() > 1 => {
-                self.pick(accounts.len()).await?
-            }
-            request => self.terminal.confirm(closing(request)).await?.then_some(0),
-        };
-        match account {
+    async fn ask(&self, request: &ConsentRequest) -> io::Result<Decision> {
+        match choose(&self.terminal, Who::Laptop, request).await? {
             Some(account) => self.verify(account).await,
             None => Ok(Decision::Declined),
-        }
-    }
-
-    /// `None` for none of them.
-    async fn pick(&self, count: usize) -> io::Result<Option<usize>> {
-        loop {
-            let prompt = format!("Sign in with which one? [1-{count}, Enter for none] ");
-            let Some(line) = self.terminal.line(&prompt).await? else { return Ok(None) };
-            if let Some(choice) = choice(&line, count) {
-                return Ok(choice);
-            }
         }
     }
 
@@ -177,6 +145,36 @@ impl Asked {
             *kept = (proof, Some(Instant::now()));
         }
         Ok(proof)
+    }
+}
+
+/// Asks for everything but the PIN: yes, with which account, or no.
+pub(super) async fn choose(
+    terminal: &Terminal,
+    who: Who,
+    request: &ConsentRequest,
+) -> io::Result<Option<usize>> {
+    let (headline, particulars) = (headline(who, request), particulars(who, request));
+    terminal.say(&format!("\n{headline}\n{particulars}")).await?;
+    match request {
+        ConsentRequest::NothingFound { .. } => {
+            terminal.line("Press Enter to tell the laptop so. ").await.map(|_| None)
+        }
+        ConsentRequest::SignIn { accounts, pick: true, .. } if accounts.len() > 1 => {
+            pick(terminal, accounts.len()).await
+        }
+        request => Ok(terminal.confirm(closing(request)).await?.then_some(0)),
+    }
+}
+
+/// `None` for none of them.
+async fn pick(terminal: &Terminal, count: usize) -> io::Result<Option<usize>> {
+    loop {
+        let prompt = format!("Sign in with which one? [1-{count}, Enter for none] ");
+        let Some(line) = terminal.line(&prompt).await? else { return Ok(None) };
+        if let Some(choice) = choice(&line, count) {
+            return Ok(choice);
+        }
     }
 }
 

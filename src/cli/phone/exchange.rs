@@ -8,17 +8,16 @@ use clap::Args;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+use super::keeper::Place;
 use super::store::tell;
-use super::unlock::{self, Vault};
+use super::unlock;
 use super::view::{account, full_id};
 use super::{blocking, interrupted_terminal};
+use crate::authenticator::service::Planned;
 use crate::authenticator::store::Error;
-use crate::authenticator::store::exchange::{
-    self, Lock, MAX_FILE, OpenError, Opener, Plan, Skipped, Why,
-};
-use crate::authenticator::{AccountView, CredentialId, Passkey, Store, Timestamp};
+use crate::authenticator::store::exchange::{self, Lock, MAX_FILE, Opener, Skipped, Why};
+use crate::authenticator::{CredentialId, PasskeyView};
 use crate::cli::failure::{Failure, Status};
-use crate::cli::system;
 use crate::cli::terminal::Terminal;
 use crate::cli::ui::Ui;
 
@@ -48,10 +47,6 @@ pub(super) struct Import {
     yes: bool,
 }
 
-fn now() -> Timestamp {
-    Timestamp(system::unix_time())
-}
-
 fn ids(ids: &[CredentialId]) -> Vec<String> {
     ids.iter().map(full_id).collect()
 }
@@ -73,26 +68,43 @@ async fn passphrase(
 }
 
 impl Export {
-    pub(super) async fn run(&self, ui: Ui, vault: &Vault) -> Result<(), Failure> {
+    pub(super) async fn run(&self, ui: Ui, place: Place<'_>) -> Result<(), Failure> {
         let terminal = Terminal::open();
-        let store = vault.open(terminal.as_ref()).await?.store;
+        if self.file.exists() {
+            return Err(self.there());
+        }
+        let mut keeper = place.keeper(terminal.as_ref()).await?;
+        let pin = keeper.proof(place.vault, terminal.as_ref()).await?;
         let lock = self.lock(terminal.as_ref()).await?;
-        let file = self.file.clone();
-        let done = blocking(move || export(&store, &lock, &file)).await??;
+        let copy = keeper.export(lock, pin).await?;
+        let (file, sealed) = (self.file.clone(), copy.sealed);
+        blocking(move || exchange::write_new(&file, &sealed)).await?.map_err(
+            |error| match error {
+                Error::AlreadyExists => self.there(),
+                error => unlock::failed(&error),
+            },
+        )?;
+        // Durable now: from here on it is true that copies exist.
+        keeper.exported(copy.id).await?;
         let shown = self.file.display().to_string();
         let words = format!(
             "Copied {} to {shown}.{}{}",
-            count(done.passkeys.len()),
-            aside(done.bound.len(), "stayed: its site was told that it never leaves this phone"),
-            aside(done.without_large_blob.len(), "left behind what its site keeps in largeBlob"),
+            count(copy.passkeys.len()),
+            aside(copy.bound.len(), "stayed: its site was told that it never leaves this phone"),
+            aside(copy.without_large_blob.len(), "left behind what its site keeps in largeBlob"),
         );
         let fields = json!({
             "file": shown,
-            "passkeys": ids(&done.passkeys),
-            "bound": ids(&done.bound),
-            "withoutLargeBlob": ids(&done.without_large_blob),
+            "passkeys": ids(&copy.passkeys),
+            "bound": ids(&copy.bound),
+            "withoutLargeBlob": ids(&copy.without_large_blob),
         });
         tell(ui, "exported", &words, fields)
+    }
+
+    fn there(&self) -> Failure {
+        let error = format!("there already is a file {}", self.file.display());
+        Failure::new(Status::Storage, error, "name a new one; it is never overwritten")
     }
 
     async fn lock(&self, terminal: Option<&Terminal>) -> Result<Lock, Failure> {
@@ -107,33 +119,6 @@ impl Export {
             false => Err(Failure::new(Status::Usage, "these two differ", "run it again")),
         }
     }
-}
-
-fn export(store: &Store, lock: &Lock, file: &Path) -> Result<exchange::Export, Failure> {
-    let export = store.export(now()).map_err(|error| unlock::failed(&error))?;
-    let sealed = lock.seal(&export.document).map_err(|error| envelope(&error))?;
-    exchange::write_new(file, &sealed).map_err(|error| match error {
-        Error::AlreadyExists => {
-            let error = format!("there already is a file {}", file.display());
-            Failure::new(Status::Storage, error, "name a new one; it is never overwritten")
-        }
-        error => unlock::failed(&error),
-    })?;
-    // Durable now: from here on it is true that copies exist.
-    let marked = store.mark_backed_up(&export.passkeys, &mut system::random());
-    marked.map(|()| export).map_err(|error| unlock::failed(&error))
-}
-
-fn envelope(error: &OpenError) -> Failure {
-    let (status, hint) = match error {
-        OpenError::NoKey => {
-            (Status::Usage, "a recipient is age1..., an identity AGE-SECRET-KEY-1...")
-        }
-        OpenError::WrongKey => (Status::Refused, "try another passphrase, or --identity FILE"),
-        OpenError::TooMuchWork => (Status::Refused, "encrypt the file again with age itself"),
-        _ => (Status::Storage, "check the file; nothing was changed"),
-    };
-    Failure::because(status, error, hint)
 }
 
 fn count(passkeys: usize) -> String {
@@ -151,60 +136,51 @@ fn aside(passkeys: usize, what: &str) -> String {
 }
 
 impl Import {
-    pub(super) async fn run(&self, ui: Ui, vault: &Vault) -> Result<(), Failure> {
+    pub(super) async fn run(&self, ui: Ui, place: Place<'_>) -> Result<(), Failure> {
         let terminal = Terminal::open();
         if !self.yes && terminal.is_none() {
             return Err(nobody());
         }
         let sealed = read(&self.file, MAX_FILE)?;
-        let store = vault.open(terminal.as_ref()).await?.store;
-        let opener = match &self.identity {
-            Some(path) => {
-                let bytes = read(path, MAX_IDENTITY)?;
-                let text = std::str::from_utf8(&bytes).map_err(|_| envelope(&OpenError::NoKey))?;
-                Opener::Identities(Zeroizing::new(text.to_owned()))
-            }
-            None => {
-                Opener::Passphrase(passphrase(terminal.as_ref(), "Passphrase of the file: ").await?)
-            }
-        };
-        let planning = store.clone();
-        let plan = blocking(move || plan(&planning, &opener, &sealed)).await??;
-        if let Some(terminal) = terminal.filter(|_| !self.yes && !plan.passkeys.is_empty()) {
-            let question = format!("{}\nAdd {}?", summary(&plan), count(plan.passkeys.len()));
+        let mut keeper = place.keeper(terminal.as_ref()).await?;
+        let opener = self.opener(terminal.as_ref()).await?;
+        let planned = keeper.plan_import(opener, sealed.to_vec()).await?;
+        if let Some(terminal) = terminal.filter(|_| !self.yes && !planned.passkeys.is_empty()) {
+            let question = format!("{}\nAdd {}?", summary(&planned), count(planned.passkeys.len()));
             let answer = terminal.confirm(&question).await;
             if !answer.map_err(|error| interrupted_terminal(&error))? {
                 let hint = "answer y to import, or say --yes";
                 return Err(Failure::new(Status::Refused, "nothing was imported", hint));
             }
         }
-        let fields = fields(&plan);
-        let words = format!("{}Added {}.", skipped_lines(&plan), count(plan.passkeys.len()));
-        let imported = blocking(move || store.import(&plan, &mut system::random())).await?;
-        imported.map_err(|error| unlock::failed(&error))?;
-        tell(ui, "imported", &words, fields)
+        keeper.import(planned.id).await?;
+        let added = count(planned.passkeys.len());
+        let words = format!("{}Added {added}.", skipped_lines(&planned));
+        tell(ui, "imported", &words, fields(&planned))
+    }
+
+    async fn opener(&self, terminal: Option<&Terminal>) -> Result<Opener, Failure> {
+        let Some(path) = &self.identity else {
+            return Ok(Opener::Passphrase(passphrase(terminal, "Passphrase of the file: ").await?));
+        };
+        let bytes = read(path, MAX_IDENTITY)?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| {
+            let error = format!("{} is no file of age keys", path.display());
+            Failure::new(Status::Usage, error, "name one that age-keygen made")
+        })?;
+        Ok(Opener::Identities(Zeroizing::new(text.to_owned())))
     }
 }
 
-fn plan(store: &Store, opener: &Opener, sealed: &[u8]) -> Result<Plan, Failure> {
-    let document = opener.open(sealed).map_err(|error| envelope(&error))?;
-    let plan = store.plan_import(&document, now(), &mut system::random());
-    plan.map_err(|error| unlock::failed(&error))?.ok_or_else(|| {
-        let error = "the file holds no document of the Credential Exchange Format";
-        Failure::new(Status::Storage, error, "export it again from the other program")
-    })
-}
-
-fn summary(plan: &Plan) -> String {
-    let line = |passkey: &Passkey| {
-        let view = AccountView::from(passkey);
-        format!("  {} for {}\n", passkey.rp.id, account(&view))
+fn summary(plan: &Planned) -> String {
+    let line = |passkey: &PasskeyView| {
+        format!("  {} for {}\n", passkey.rp_id, account(&passkey.account()))
     };
     let adding: String = plan.passkeys.iter().map(line).collect();
     format!("To be added:\n{adding}{}", skipped_lines(plan))
 }
 
-fn skipped_lines(plan: &Plan) -> String {
+fn skipped_lines(plan: &Planned) -> String {
     let line = |Skipped { title, why }: &Skipped| {
         let title = if title.is_empty() { "(no title)" } else { title };
         format!("Skipped {title}: {why}.\n")
@@ -212,7 +188,7 @@ fn skipped_lines(plan: &Plan) -> String {
     plan.skipped.iter().map(line).collect()
 }
 
-fn fields(plan: &Plan) -> Value {
+fn fields(plan: &Planned) -> Value {
     let skipped = |Skipped { title, why }: &Skipped| {
         let (reason, kind) = match why {
             Why::OtherType(kind) => ("other-type", Some(kind)),

@@ -4,30 +4,30 @@ use serde_json::{Value, json};
 
 use super::date;
 use super::view::{account, full_id};
-use crate::authenticator::{AccountView, Passkey, State};
+use crate::authenticator::{PasskeyView, State};
 
 /// All about each possible orphan, for people.
-pub(super) fn words(orphans: &[Passkey]) -> String {
+pub(super) fn words(orphans: &[PasskeyView]) -> String {
     orphans.iter().map(one).collect::<Vec<_>>().join("\n\n")
 }
 
-fn one(passkey: &Passkey) -> String {
-    let view = AccountView::from(passkey);
-    let waits = match passkey.replaces.is_empty() {
-        true => "",
-        false => {
+fn one(passkey: &PasskeyView) -> String {
+    let view = passkey.account();
+    let waits = match passkey.replaces {
+        0 => "",
+        _ => {
             "\n  It was to replace an older passkey of the same account, which was kept and still \
              works if the site knows it."
         }
     };
     format!(
         "{} for {}\n  Made {}, ID {}.\n  Why: {}.{waits}\n  What to do: {}",
-        passkey.rp.id,
+        passkey.rp_id,
         account(&view),
         date::iso(passkey.created_at),
         full_id(&passkey.id),
-        why(passkey.state()),
-        advice(&passkey.rp.id),
+        why(passkey.state),
+        advice(&passkey.rp_id),
     )
 }
 
@@ -51,32 +51,32 @@ fn advice(rp_id: &str) -> String {
 }
 
 /// The same for machines.
-pub(super) fn json(passkey: &Passkey) -> Value {
-    let cause = match passkey.state() {
+pub(super) fn json(passkey: &PasskeyView) -> Value {
+    let cause = match passkey.state {
         State::Created => "unconfirmed",
         State::Delivered | State::Used => "never-used",
     };
     json!({
         "id": full_id(&passkey.id),
-        "rpId": passkey.rp.id,
-        "account": account(&AccountView::from(passkey)),
+        "rpId": passkey.rp_id,
+        "account": account(&passkey.account()),
         "createdAt": date::iso(passkey.created_at),
         "cause": cause,
-        "why": why(passkey.state()),
-        "advice": advice(&passkey.rp.id),
+        "why": why(passkey.state),
+        "advice": advice(&passkey.rp_id),
     })
 }
 
 /// Why these may go, and why they may not.
-pub(super) fn explain(orphans: &[Passkey]) -> String {
-    let line = |passkey: &Passkey| {
-        let view = AccountView::from(passkey);
-        let why = match passkey.state() {
+pub(super) fn explain(orphans: &[PasskeyView]) -> String {
+    let line = |passkey: &PasskeyView| {
+        let view = passkey.account();
+        let why = match passkey.state {
             State::Created => "no laptop confirmed that it got the answer",
             State::Delivered | State::Used => "a laptop took it, but it never signed in",
         };
         let (made, account) = (date::iso(passkey.created_at), account(&view));
-        format!("  {made}  {} for {account}: {why}", passkey.rp.id)
+        format!("  {made}  {} for {account}: {why}", passkey.rp_id)
     };
     let lines = orphans.iter().map(line).collect::<Vec<_>>().join("\n");
     format!(
@@ -88,7 +88,6 @@ pub(super) fn explain(orphans: &[Passkey]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::authenticator::Timestamp;
     use crate::cli::phone::view::tests::passkey;
 
     #[test]
@@ -101,7 +100,7 @@ mod tests {
     #[test]
     fn each_one_says_when_for_whom_why_and_what_to_do() {
         let mut orphan = passkey(&[0; 32], "anna");
-        orphan.replaces = vec![orphan.id.clone()];
+        orphan.replaces = 1;
         let text = words(&[orphan.clone()]);
         for part in [
             "contoso.com for anna",
@@ -112,7 +111,7 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }
-        orphan.delivered_at = Some(Timestamp(1_666_589_060));
+        orphan.state = State::Delivered;
         assert_eq!(json(&orphan)["cause"], "never-used");
         assert!(words(&[orphan]).contains("never signed in"));
     }

@@ -1,33 +1,40 @@
 //! How a transaction went: each step in words and as an event, then the end and its exit status.
 //!
-//! Depends on the store only to learn for whom a passkey is.
+//! ```text
+//!  this process ──> here ──┐
+//!                          ├──Step, End──> Record ──> words, events, exit status
+//!  the service ──> there ──┘
+//! ```
+
+mod here;
+mod there;
 
 use serde_json::{Value, json};
 
 use super::Reporter;
 use super::consent::LastSite;
-use super::unlock;
-use super::view;
-use crate::authenticator::{
-    AccountView, CredentialId, Error, Outcome, PasskeyStore, Progress, Store,
-};
+use crate::authenticator::Error;
 use crate::cli::failure::{Failure, Status};
 use crate::cli::ui::{event_line, print};
 use crate::cli::{advice, ceremony};
 use crate::ctap;
+use crate::hybrid::qr::ChannelKind;
 use crate::hybrid::{self, Waiting};
+
+pub(super) use here::Here;
+pub(super) use there::{end, step};
 
 /// For whom a passkey is, as it is told.
 #[derive(Clone, Debug, Default)]
-struct Whom {
+pub(super) struct Whom {
     id: String,
     site: String,
     account: String,
 }
 
-/// The last answer that concerned a passkey.
+/// An answer that concerned a passkey.
 #[derive(Debug)]
-enum Answer {
+pub(super) enum Answer {
     Saved(Whom),
     SignedIn(Whom),
     Offered(Whom),
@@ -35,70 +42,52 @@ enum Answer {
     StoreFailed(Failure),
 }
 
+/// Something that happened on the way.
+#[derive(Debug)]
+pub(super) enum Step {
+    OpeningTunnel,
+    WithoutTunnel(String),
+    Advertising,
+    Connected(ChannelKind),
+    Answered(Answer),
+    Acknowledged,
+}
+
+/// An end that is not a good one.
+pub(super) struct End {
+    /// What it was.
+    pub(super) failure: Failure,
+    /// The laptop left without a word, at a point where nothing was open but its goodbye.
+    pub(super) hung_up: bool,
+}
+
 /// What happened so far.
 pub(super) struct Record {
     reporter: Reporter,
-    store: Store,
     site: LastSite,
     answer: Option<Answer>,
     acknowledged: bool,
 }
 
 impl Record {
-    pub(super) fn new(reporter: Reporter, store: Store, site: LastSite) -> Self {
-        Self { reporter, store, site, answer: None, acknowledged: false }
+    pub(super) fn new(reporter: Reporter, site: LastSite) -> Self {
+        Self { reporter, site, answer: None, acknowledged: false }
     }
 
     /// Tells a step and remembers it.
-    pub(super) fn progress(&mut self, progress: &Progress<'_>) {
-        let tell = |event, words| self.reporter.step(event, words, json!({}));
-        match progress {
-            Progress::OpeningTunnel => tell("opening-tunnel", "Opening a tunnel..."),
-            Progress::Advertising => {
-                tell("advertising", "Showing this phone to the laptop over Bluetooth...");
-            }
-            Progress::WithoutTunnel(error) => {
-                let words = format!("No tunnel, so that Bluetooth alone has to do: {error}.");
-                tell("without-tunnel", &words);
-            }
-            Progress::Connected { via } => {
-                let (how, via) = ceremony::by(*via);
-                let words = format!("Connected to the laptop {how}.");
-                self.reporter.step("connected", &words, json!({ "via": via }));
-            }
-            Progress::Answered(outcome) => self.answered(outcome),
-            Progress::Acknowledged if self.answer.is_some() => {
-                self.acknowledged = true;
-                tell("acknowledged", "The laptop has got the answer.");
-            }
-            Progress::Acknowledged => {}
+    pub(super) fn hear(&mut self, step: Step) {
+        if matches!(step, Step::Acknowledged) && self.answer.is_none() {
+            return;
         }
-    }
-
-    fn answered(&mut self, outcome: &Outcome) {
-        let answer = match outcome {
-            Outcome::Saved { credential } => Answer::Saved(self.whom(credential)),
-            Outcome::SignedIn { credential, .. } => Answer::SignedIn(self.whom(credential)),
-            Outcome::Offered { credential } => Answer::Offered(self.whom(credential)),
-            Outcome::Refused(status) => Answer::Refused(*status),
-            Outcome::StoreFailed(error) => Answer::StoreFailed(unlock::failed(error)),
-            Outcome::Answered => return,
-        };
-        let (event, words, fields) = told(&answer);
+        let (event, words, fields) = told(&step);
         self.reporter.step(event, &words, fields);
-        self.answer = Some(answer);
-        self.acknowledged = false;
-    }
-
-    /// A store that cannot be read now will say so itself soon; the words can do without.
-    fn whom(&self, credential: &CredentialId) -> Whom {
-        let id = view::full_id(credential);
-        match self.store.find_by_id(credential) {
-            Ok(Some(passkey)) => {
-                let account = view::account(&AccountView::from(&passkey)).to_owned();
-                Whom { id, site: passkey.rp.id, account }
+        match step {
+            Step::Answered(answer) => {
+                self.answer = Some(answer);
+                self.acknowledged = false;
             }
-            _ => Whom { id, ..Whom::default() },
+            Step::Acknowledged => self.acknowledged = true,
+            _ => {}
         }
     }
 
@@ -107,9 +96,9 @@ impl Record {
     /// # Errors
     ///
     /// Anything but an answer that the laptop took and that is no refusal.
-    pub(super) fn conclude(self, result: Result<(), Error>) -> Result<(), Failure> {
+    pub(super) fn conclude(self, end: Option<End>) -> Result<(), Failure> {
         let site = self.site.lock().ok().and_then(|site| site.clone());
-        let verdict = verdict(result, self.answer.as_ref(), self.acknowledged, site.as_deref());
+        let verdict = verdict(end, self.answer.as_ref(), self.acknowledged, site.as_deref());
         if self.reporter.0.is_json() {
             let line = last_line(self.answer.as_ref(), self.acknowledged, verdict.as_ref().err());
             print(&line.to_string())?;
@@ -118,8 +107,30 @@ impl Record {
     }
 }
 
-/// Event, words and fields of an answer.
-fn told(answer: &Answer) -> (&'static str, String, Value) {
+/// Event, words and fields of a step.
+pub(super) fn told(step: &Step) -> (&'static str, String, Value) {
+    match step {
+        Step::OpeningTunnel => ("opening-tunnel", "Opening a tunnel...".to_owned(), json!({})),
+        Step::WithoutTunnel(why) => {
+            let words = format!("No tunnel, so that Bluetooth alone has to do: {why}.");
+            ("without-tunnel", words, json!({}))
+        }
+        Step::Advertising => {
+            let words = "Showing this phone to the laptop over Bluetooth...".to_owned();
+            ("advertising", words, json!({}))
+        }
+        Step::Connected(via) => {
+            let (how, via) = ceremony::by(*via);
+            ("connected", format!("Connected to the laptop {how}."), json!({ "via": via }))
+        }
+        Step::Answered(answer) => answered(answer),
+        Step::Acknowledged => {
+            ("acknowledged", "The laptop has got the answer.".to_owned(), json!({}))
+        }
+    }
+}
+
+fn answered(answer: &Answer) -> (&'static str, String, Value) {
     match answer {
         Answer::Saved(whom) => {
             ("saved", format!("Passkey saved for {}.", whom.site), whom.fields())
@@ -148,50 +159,35 @@ impl Whom {
 }
 
 fn verdict(
-    result: Result<(), Error>,
+    end: Option<End>,
     answer: Option<&Answer>,
     acknowledged: bool,
     site: Option<&str>,
 ) -> Result<(), Failure> {
-    match (answer, result) {
+    match (answer, end) {
         (Some(Answer::StoreFailed(failure)), _) => {
             Err(Failure::new(failure.status, &*failure.error, &*failure.hint))
         }
-        (Some(Answer::Refused(status)), Ok(())) => Err(refusal(*status, site)),
-        (Some(Answer::Refused(status)), Err(error)) if hung_up(&error) => {
+        (Some(Answer::Refused(status)), None | Some(End { hung_up: true, .. })) => {
             Err(refusal(*status, site))
         }
-        (Some(Answer::Refused(_)), Err(error)) | (None, Err(error)) => {
-            Err(advice::authenticator(&error))
-        }
-        (None, Ok(())) => Err(Failure::new(
+        (Some(Answer::Refused(_)) | None, Some(end)) => Err(end.failure),
+        (None, None) => Err(Failure::new(
             Status::NotHeard,
             "the laptop went without asking for anything",
             "look at the laptop, and scan a new code there",
         )),
-        (Some(_), Ok(())) if acknowledged => Ok(()),
-        (Some(_), Err(error)) if acknowledged && hung_up(&error) => Ok(()),
-        (Some(answer), Ok(())) => {
+        (Some(_), None | Some(End { hung_up: true, .. })) if acknowledged => Ok(()),
+        (Some(_), Some(end)) if acknowledged => Err(end.failure),
+        (Some(answer), None) => {
             let error = Error::Protocol(hybrid::Error::PeerClosed(Waiting::Acknowledgement));
-            Err(unacknowledged(answer, &error))
+            Err(unacknowledged(answer, advice::authenticator(&error)))
         }
-        (Some(_), Err(error)) if acknowledged => Err(advice::authenticator(&error)),
-        (Some(answer), Err(error)) => Err(unacknowledged(answer, &error)),
+        (Some(answer), Some(end)) => Err(unacknowledged(answer, end.failure)),
     }
 }
 
-/// The laptop left without a word, at a point where nothing was open but its goodbye.
-fn hung_up(error: &Error) -> bool {
-    use hybrid::Error as E;
-    let waiting = match error {
-        Error::Protocol(E::PeerClosed(waiting) | E::TimedOut(waiting)) => waiting,
-        Error::Broken { waiting, .. } => waiting,
-        _ => return false,
-    };
-    matches!(waiting, Waiting::Acknowledgement | Waiting::Request)
-}
-
-fn unacknowledged(answer: &Answer, error: &Error) -> Failure {
+fn unacknowledged(answer: &Answer, failure: Failure) -> Failure {
     let hint = match answer {
         Answer::Saved(whom) => format!(
             "the passkey for {} is saved here, but possibly orphaned: the laptop may not have got \
@@ -203,7 +199,7 @@ fn unacknowledged(answer: &Answer, error: &Error) -> Failure {
             "look at the laptop; if it is not signed in, show and scan a new code there".to_owned()
         }
     };
-    Failure { hint, ..advice::authenticator(error) }
+    Failure { hint, ..failure }
 }
 
 fn refusal(status: ctap::Status, site: Option<&str>) -> Failure {

@@ -5,12 +5,11 @@ use std::io::IsTerminal;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::unlock::{self, Vault};
+use super::keeper::{Keeper, Place};
 use super::view::{self, NotFound, full_id};
 use super::{interrupted_terminal, orphans};
-use crate::authenticator::{Passkey, State, Store};
+use crate::authenticator::{CredentialId, PasskeyView, State};
 use crate::cli::failure::{Failure, Status};
-use crate::cli::system;
 use crate::cli::terminal::Terminal;
 use crate::cli::ui::{Ui, event_line, print};
 
@@ -82,21 +81,21 @@ struct Prune {
 struct Desk {
     ui: Ui,
     terminal: Option<Terminal>,
-    store: Store,
+    keeper: Keeper,
 }
 
 impl Passkeys {
-    pub(super) async fn run(&self, ui: Ui, vault: &Vault) -> Result<(), Failure> {
+    pub(super) async fn run(&self, ui: Ui, place: Place<'_>) -> Result<(), Failure> {
         let terminal = Terminal::open();
         self.refuse_to_delete_unasked(terminal.is_some())?;
-        let store = vault.open(terminal.as_ref()).await?.store;
-        let desk = Desk { ui, terminal, store };
+        let keeper = place.keeper(terminal.as_ref()).await?;
+        let mut desk = Desk { ui, terminal, keeper };
         match &self.command {
-            Sub::List => desk.list(),
-            Sub::Show(which) => desk.show(&which.id),
-            Sub::Rename(rename) => desk.rename(&rename.which.id, &rename.name),
+            Sub::List => desk.list().await,
+            Sub::Show(which) => desk.show(&which.id).await,
+            Sub::Rename(rename) => desk.rename(&rename.which.id, &rename.name).await,
             Sub::Delete(delete) => desk.delete(&delete.which.id, delete.yes).await,
-            Sub::Orphans(orphans) => desk.orphans(orphans.unused),
+            Sub::Orphans(orphans) => desk.orphans(orphans.unused).await,
             Sub::Prune(prune) => desk.prune(prune).await,
         }
     }
@@ -120,12 +119,8 @@ impl Passkeys {
 }
 
 impl Desk {
-    fn all(&self) -> Result<Vec<Passkey>, Failure> {
-        self.store.list().map_err(|error| unlock::failed(&error))
-    }
-
-    fn find(&self, id: &str) -> Result<Passkey, Failure> {
-        let passkeys = self.all()?;
+    async fn find(&mut self, id: &str) -> Result<PasskeyView, Failure> {
+        let passkeys = self.keeper.passkeys().await?;
         let hint = "see: cabled phone passkeys list";
         view::by_prefix(&passkeys, id).cloned().map_err(|error| match error {
             NotFound::Nothing => {
@@ -148,8 +143,8 @@ impl Desk {
         }
     }
 
-    fn list(&self) -> Result<(), Failure> {
-        let passkeys = self.all()?;
+    async fn list(&mut self) -> Result<(), Failure> {
+        let passkeys = self.keeper.passkeys().await?;
         let fields = json!({ "passkeys": passkeys.iter().map(view::json).collect::<Vec<_>>() });
         if passkeys.is_empty() && !self.ui.is_json() {
             self.ui.step("passkeys", "There are no passkeys here yet.", json!({}));
@@ -157,7 +152,7 @@ impl Desk {
         }
         let table = view::table(&passkeys, self.colour());
         self.result("passkeys", fields, &table)?;
-        let orphans = passkeys.iter().any(|passkey| passkey.state() == State::Created);
+        let orphans = passkeys.iter().any(|passkey| passkey.state == State::Created);
         if orphans && !self.ui.is_json() {
             self.ui.note(
                 "the answer that announced a passkey in the state \"created\" may never have \
@@ -172,16 +167,15 @@ impl Desk {
         !refused && std::io::stdout().is_terminal()
     }
 
-    fn show(&self, id: &str) -> Result<(), Failure> {
-        let passkey = self.find(id)?;
+    async fn show(&mut self, id: &str) -> Result<(), Failure> {
+        let passkey = self.find(id).await?;
         self.result("passkey", json!({ "passkey": view::json(&passkey) }), &view::details(&passkey))
     }
 
-    fn rename(&self, id: &str, name: &str) -> Result<(), Failure> {
-        let passkey = self.find(id)?;
+    async fn rename(&mut self, id: &str, name: &str) -> Result<(), Failure> {
+        let passkey = self.find(id).await?;
         let label = Some(name.trim().to_owned()).filter(|name| !name.is_empty());
-        let renamed = self.store.rename(&passkey.id, label.clone(), &mut system::random());
-        renamed.map_err(|error| unlock::failed(&error))?;
+        self.keeper.rename(&passkey.id, name).await?;
         let words = match &label {
             Some(label) => format!("The passkey is named {label} now."),
             None => "The passkey has no name any more.".to_owned(),
@@ -189,8 +183,8 @@ impl Desk {
         self.ui_or_json("renamed", json!({ "id": full_id(&passkey.id), "label": label }), &words)
     }
 
-    async fn delete(&self, id: &str, yes: bool) -> Result<(), Failure> {
-        let passkey = self.find(id)?;
+    async fn delete(&mut self, id: &str, yes: bool) -> Result<(), Failure> {
+        let passkey = self.find(id).await?;
         let question = format!(
             "{}\n\nDeleted, it is gone for good: sign-in with it will not work any more.\n\
              Delete this passkey?",
@@ -199,22 +193,22 @@ impl Desk {
         if !yes && !self.confirm(&question).await? {
             return Err(kept());
         }
-        self.remove(std::slice::from_ref(&passkey))?;
+        self.keeper.delete(&passkey.id).await?;
         let words = format!(
             "Deleted. Remove it in the settings of {} too: the site still lists it.",
-            passkey.rp.id
+            passkey.rp_id
         );
-        self.ui_or_json("deleted", deleted(&[passkey]), &words)
+        self.ui_or_json("deleted", deleted(&[passkey.id]), &words)
     }
 
-    fn possible_orphans(&self, unused: bool) -> Result<Vec<Passkey>, Failure> {
-        let mut orphans = self.all()?;
+    async fn possible_orphans(&mut self, unused: bool) -> Result<Vec<PasskeyView>, Failure> {
+        let mut orphans = self.keeper.passkeys().await?;
         orphans.retain(|passkey| passkey.may_be_orphaned(unused));
         Ok(orphans)
     }
 
-    fn orphans(&self, unused: bool) -> Result<(), Failure> {
-        let found = self.possible_orphans(unused)?;
+    async fn orphans(&mut self, unused: bool) -> Result<(), Failure> {
+        let found = self.possible_orphans(unused).await?;
         let fields = json!({ "orphans": found.iter().map(orphans::json).collect::<Vec<_>>() });
         if found.is_empty() {
             return self.ui_or_json("orphans", fields, "No passkey here looks like an orphan.");
@@ -226,8 +220,8 @@ impl Desk {
         Ok(())
     }
 
-    async fn prune(&self, Prune { unused, yes }: &Prune) -> Result<(), Failure> {
-        let orphans = self.possible_orphans(*unused)?;
+    async fn prune(&mut self, Prune { unused, yes }: &Prune) -> Result<(), Failure> {
+        let orphans = self.possible_orphans(*unused).await?;
         if orphans.is_empty() {
             let words = match unused {
                 true => "There is nothing to prune: each passkey has signed in.",
@@ -245,9 +239,16 @@ impl Desk {
                 return Err(kept());
             }
         }
-        self.remove(&orphans)?;
-        let words = format!("Deleted {}.", these(orphans.len()));
-        self.ui_or_json("deleted", deleted(&orphans), &words)
+        let ids = orphans.iter().map(|orphan| orphan.id.clone()).collect();
+        let pruned = self.keeper.prune(ids, *unused).await?;
+        let words = match orphans.len() - pruned.len() {
+            0 => format!("Deleted {}.", these(pruned.len())),
+            kept => format!(
+                "Deleted {} of them. {kept} stayed: a laptop confirmed just now to have what was saved.",
+                pruned.len()
+            ),
+        };
+        self.ui_or_json("deleted", deleted(&pruned), &words)
     }
 
     async fn confirm(&self, question: &str) -> Result<bool, Failure> {
@@ -257,12 +258,6 @@ impl Desk {
             }
             None => Ok(false),
         }
-    }
-
-    fn remove(&self, passkeys: &[Passkey]) -> Result<(), Failure> {
-        let mut each =
-            passkeys.iter().map(|passkey| self.store.delete(&passkey.id, &mut system::random()));
-        each.try_for_each(|result| result.map_err(|error| unlock::failed(&error)))
     }
 
     /// Something that was done: the word for people is talk, the object for machines a result.
@@ -282,8 +277,8 @@ fn kept() -> Failure {
     Failure::new(Status::Refused, "nothing was deleted", hint)
 }
 
-fn deleted(passkeys: &[Passkey]) -> Value {
-    json!({ "passkeys": passkeys.iter().map(|passkey| full_id(&passkey.id)).collect::<Vec<_>>() })
+fn deleted(ids: &[CredentialId]) -> Value {
+    json!({ "passkeys": ids.iter().map(full_id).collect::<Vec<_>>() })
 }
 
 fn these(count: usize) -> String {
@@ -300,7 +295,7 @@ mod tests {
 
     #[test]
     fn deleted_ids_are_whole() {
-        let fields = deleted(&[passkey(&[0; 32], "anna")]);
+        let fields = deleted(&[passkey(&[0; 32], "anna").id]);
         assert_eq!(fields["passkeys"][0].as_str().unwrap().len(), 43);
         assert_eq!(these(1), "this passkey");
         assert_eq!(these(2), "these 2 passkeys");

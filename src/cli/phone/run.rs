@@ -6,7 +6,6 @@ mod key;
 mod questions;
 mod systemd;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -14,11 +13,13 @@ use serde_json::json;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use super::keeper::{self, Place};
 use super::remote::{self, Socket};
 use super::unlock::Vault;
 use super::{Reporter, or_interrupted, scan};
-use crate::authenticator::service::{Service, Setup, Sources};
-use crate::authenticator::{Config, Locked, Store, Timestamp, Verification};
+use crate::authenticator::service::{Service, Setup};
+use crate::authenticator::{Config, Error, Locked, Store, Verification};
+use crate::cli::advice;
 use crate::cli::args::Link;
 use crate::cli::companion::{Fingers, Notes, Words};
 use crate::cli::failure::{Failure, Status};
@@ -28,7 +29,7 @@ use crate::cli::ui::Ui;
 use crate::desktop::Bus;
 use crate::desktop::fingerprint::{Limits, Reader};
 use crate::desktop::notify::Notifier;
-use crate::frontend::grpc::{self, Listener};
+use crate::frontend::grpc::{self, Advice, Listener};
 use crate::frontend::web::Web;
 
 /// How long transactions that run may take to hang up.
@@ -72,7 +73,8 @@ pub(super) struct Run {
 }
 
 impl Run {
-    pub(super) async fn run(&self, ui: Ui, vault: &Vault, socket: &Socket) -> Result<(), Failure> {
+    pub(super) async fn run(&self, ui: Ui, place: Place<'_>) -> Result<(), Failure> {
+        let Place { vault, socket } = place;
         let reporter = Reporter(ui);
         let mut interrupt = std::pin::pin!(system::interrupted());
         let prepared = self.prepare(reporter, vault, socket);
@@ -82,7 +84,7 @@ impl Run {
         let told = questions::tell(reporter, &service);
         let place = listener.path().map(|path| path.display().to_string());
         let (stop, stopped) = oneshot::channel::<()>();
-        let serving = grpc::serve(service.clone(), listener, async {
+        let serving = grpc::serve(service.clone(), listener, advise, async {
             let _dropped_is_stopped_too = stopped.await;
         });
         let mut serving = std::pin::pin!(serving);
@@ -90,7 +92,7 @@ impl Run {
             Some(place) => format!("The phone's service listens at {place}."),
             None => "The phone's service listens on the socket that it was given.".to_owned(),
         };
-        let fields = json!({ "socket": place, "locked": service.is_locked() });
+        let fields = json!({ "socket": place, "locked": service.vault().is_locked() });
         reporter.step("serving", &words, fields);
         systemd::notify("READY=1");
         let prompting = self.notify.map(|words| self.prompt(service.clone(), words));
@@ -170,10 +172,7 @@ impl Run {
             phone,
             engine: Config::default(),
             standing: self.auto_approve.then(Verification::standing_approval),
-            sources: Sources {
-                clock: Arc::new(|| Timestamp(system::unix_time())),
-                rng: Arc::new(|| Box::new(system::random())),
-            },
+            sources: keeper::sources(),
         };
         let service = Service::new(setup).map_err(|error| {
             let hint = "name a tunnel service of your own with --relay";
@@ -195,4 +194,10 @@ impl Run {
         let store = vault.open_or_create(reporter, terminal.as_ref()).await?.store;
         Ok((store.locked(), Some(store)))
     }
+}
+
+/// The words that this program has itself for what ends a transaction.
+fn advise(error: &Error) -> Advice {
+    let Failure { error: text, hint, .. } = advice::authenticator(error);
+    Advice { text, hint }
 }

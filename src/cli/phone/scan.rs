@@ -4,6 +4,7 @@ mod look;
 mod open;
 #[cfg(target_os = "linux")]
 mod portal;
+mod served;
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -11,10 +12,12 @@ use std::pin::Pin;
 
 use clap::{Args, ValueEnum};
 pub(super) use open::Open;
+use served::Handover;
 
-use super::consent::{LAPTOP, LastSite, Owner, Way, somebody_decides};
+use super::consent::{LastSite, Owner, Way, somebody_decides};
 use super::date::{SKEW, TOO_OLD};
-use super::outcome::Record;
+use super::keeper::Place;
+use super::outcome::{End, Here, Record};
 use super::unlock::Vault;
 use super::{Reporter, blocking, date, or_interrupted};
 use crate::authenticator::engine::{Attestation, SeveralAccounts};
@@ -76,60 +79,87 @@ enum Choose {
 /// All that a transaction needs.
 struct Ready {
     phone: Phone<Store, Owner>,
-    contents: QrContents,
     record: Record,
+    here: Here,
 }
 
 impl Scan {
-    pub(super) async fn run(&self, ui: Ui, vault: &Vault) -> Result<(), Failure> {
+    pub(super) async fn run(&self, ui: Ui, place: Place<'_>) -> Result<(), Failure> {
         // One for all, so that no Ctrl-C falls between two of them.
-        self.answer(ui, vault, std::pin::pin!(system::interrupted())).await
+        self.answer(ui, place, std::pin::pin!(system::interrupted())).await
     }
 
+    /// By the service if one runs, otherwise in this process.
     async fn answer(
         &self,
         ui: Ui,
-        vault: &Vault,
+        place: Place<'_>,
         mut interrupt: Pin<&mut (impl Future<Output = ()> + Send)>,
     ) -> Result<(), Failure> {
         let reporter = Reporter(ui);
-        let Ready { mut phone, contents, mut record } =
-            or_interrupted(interrupt.as_mut(), self.prepare(reporter, vault)).await?;
+        let looked = async { Ok((self.text(reporter).await?, place.service().await?)) };
+        let (text, service) = or_interrupted(interrupt.as_mut(), looked).await?;
+        let contents = QrContents::decode(text.trim()).map_err(|error| advice::qr(&error))?;
+        self.check(reporter, &contents)?;
+        if let Some(client) = service {
+            self.leave_to_the_service(reporter);
+            let (vault, auto_approve, any_age) = (place.vault, self.auto_approve, self.any_age);
+            let handover = Handover { reporter, vault, auto_approve, any_age };
+            return handover.run(client, text, interrupt).await;
+        }
+        let Ready { mut phone, mut record, here } =
+            or_interrupted(interrupt.as_mut(), self.prepare(reporter, place.vault)).await?;
         let clock = || Timestamp(system::unix_time());
         let rng = &mut system::random();
-        let answered =
-            phone.answer(contents, interrupt, clock, rng, |progress| record.progress(&progress));
+        let answered = phone.answer(contents, interrupt, clock, rng, |progress| {
+            here.step(&progress).into_iter().for_each(|step| record.hear(step));
+        });
         let result = answered.await;
-        record.conclude(result)
+        record.conclude(result.as_ref().err().map(End::from))
+    }
+
+    /// What is wrong or odd about the code itself.
+    fn check(&self, reporter: Reporter, contents: &QrContents) -> Result<(), Failure> {
+        let now = system::unix_time();
+        if !self.any_age {
+            young_enough(contents, now)?;
+        }
+        remarks(contents, now).iter().for_each(|remark| reporter.note(remark));
+        match contents.offers(ChannelKind::Tunnel) || contents.offers(ChannelKind::L2cap) {
+            true => Ok(()),
+            false => Err(no_channel()),
+        }
+    }
+
+    fn leave_to_the_service(&self, reporter: Reporter) {
+        let usual = matches!((self.attestation, self.choose), (Attested::Itself, Choose::Phone));
+        if !usual || self.link.is_named() {
+            reporter.note(
+                "the running service answers, with its own radio, relay and attestation: what is \
+                 said about them here does not count",
+            );
+        }
     }
 
     /// Everything that can fail for reasons of this side, the PIN last.
     async fn prepare(&self, reporter: Reporter, vault: &Vault) -> Result<Ready, Failure> {
-        let contents = self.contents(reporter).await?;
-        let now = system::unix_time();
-        if !self.any_age {
-            young_enough(&contents, now)?;
-        }
-        remarks(&contents, now).iter().for_each(|remark| reporter.note(remark));
-        if !contents.offers(ChannelKind::Tunnel) && !contents.offers(ChannelKind::L2cap) {
-            return Err(no_channel());
-        }
         let terminal = Terminal::open();
         somebody_decides(self.auto_approve, terminal.is_some(), vault.pin_file.is_some())?;
         let config = phone_config(&self.link)?;
         let radio = radio(&self.link, &config)?;
         let unlocked = vault.open_or_create(reporter, terminal.as_ref()).await?;
         let site = LastSite::default();
-        let record = Record::new(reporter, unlocked.store.clone(), site.clone());
+        let record = Record::new(reporter, site.clone());
         let way = Way::of(self.auto_approve, terminal, &unlocked);
-        let owner = Owner { reporter, site, way, asker: LAPTOP };
+        let owner = Owner { reporter, site, way };
+        let here = Here(unlocked.store.clone());
         let engine = Engine::new(unlocked.store, owner, self.engine_config());
         let phone = Phone::new(radio, config, engine).map_err(|e| advice::authenticator(&e))?;
-        Ok(Ready { phone, contents, record })
+        Ok(Ready { phone, record, here })
     }
 
-    async fn contents(&self, reporter: Reporter) -> Result<QrContents, Failure> {
-        let text = match (&self.image, self.text.as_deref()) {
+    async fn text(&self, reporter: Reporter) -> Result<String, Failure> {
+        Ok(match (&self.image, self.text.as_deref()) {
             _ if self.screen => look::for_code(reporter).await?,
             (Some(file), _) => {
                 let file = file.clone();
@@ -137,8 +167,7 @@ impl Scan {
             }
             (None, Some("-")) => blocking(read_fido_text).await??,
             (None, text) => text.unwrap_or_default().to_owned(),
-        };
-        QrContents::decode(text.trim()).map_err(|error| advice::qr(&error))
+        })
     }
 
     fn engine_config(&self) -> Config {

@@ -45,12 +45,17 @@ pub(super) struct Unlocked {
 }
 
 impl Vault {
-    /// The folder.
+    /// Whether the folder was named, and is not just the usual one.
+    pub(super) fn is_named(&self) -> bool {
+        self.store.is_some()
+    }
+
+    /// The folder, from the root on.
     pub(super) fn folder(&self) -> Result<PathBuf, Failure> {
         let set = |name| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
         let data = || set("XDG_DATA_HOME").or_else(|| Some(set("HOME")?.join(".local/share")));
         let folder = self.store.clone().or_else(|| Some(data()?.join("cabled")));
-        folder.ok_or_else(|| {
+        folder.and_then(|folder| std::path::absolute(folder).ok()).ok_or_else(|| {
             let error = "there is no home folder to keep passkeys in";
             Failure::new(Status::Usage, error, "name a folder with --store")
         })

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::date;
-use crate::authenticator::{AccountView, CredentialId, Passkey, State};
+use crate::authenticator::{AccountView, CredentialId, PasskeyView, State};
 
 /// Fewest characters of an ID in a table.
 const SHORT_ID: usize = 8;
@@ -40,11 +40,15 @@ pub(super) enum NotFound {
 }
 
 /// The passkey whose ID is this text, or the only one whose ID begins with it.
-pub(super) fn by_prefix<'a>(passkeys: &'a [Passkey], text: &str) -> Result<&'a Passkey, NotFound> {
+pub(super) fn by_prefix<'a>(
+    passkeys: &'a [PasskeyView],
+    text: &str,
+) -> Result<&'a PasskeyView, NotFound> {
     if let Some(passkey) = passkeys.iter().find(|passkey| full_id(&passkey.id) == text) {
         return Ok(passkey);
     }
-    let begins = |passkey: &&Passkey| !text.is_empty() && full_id(&passkey.id).starts_with(text);
+    let begins =
+        |passkey: &&PasskeyView| !text.is_empty() && full_id(&passkey.id).starts_with(text);
     let found: Vec<_> = passkeys.iter().filter(begins).collect();
     match found.as_slice() {
         [] => Err(NotFound::Nothing),
@@ -68,13 +72,13 @@ pub(super) fn account(view: &AccountView) -> &str {
 }
 
 /// A table with a line for each passkey; `colour` marks the possible orphans.
-pub(super) fn table(passkeys: &[Passkey], colour: bool) -> String {
+pub(super) fn table(passkeys: &[PasskeyView], colour: bool) -> String {
     let ids: Vec<_> = passkeys.iter().map(|passkey| full_id(&passkey.id)).collect();
     let length = short_length(&ids);
     let head = ["ID", "SITE", "ACCOUNT", "NAME", "CREATED (UTC)", "LAST USED (UTC)", "STATE"];
     let mut rows = vec![head.map(str::to_owned)];
     rows.extend(passkeys.iter().zip(&ids).map(|(passkey, id)| row(passkey, id, length)));
-    let states = [None].into_iter().chain(passkeys.iter().map(|passkey| Some(passkey.state())));
+    let states = [None].into_iter().chain(passkeys.iter().map(|passkey| Some(passkey.state)));
     let widths = widths(&rows);
     let lines = rows.iter().zip(states).map(|(cells, state)| {
         let line = line(cells, &widths);
@@ -86,11 +90,11 @@ pub(super) fn table(passkeys: &[Passkey], colour: bool) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-fn row(passkey: &Passkey, id: &str, length: usize) -> [String; 7] {
-    let view = AccountView::from(passkey);
+fn row(passkey: &PasskeyView, id: &str, length: usize) -> [String; 7] {
+    let view = passkey.account();
     [
         id.chars().take(length).collect(),
-        cut(&passkey.rp.id),
+        cut(&passkey.rp_id),
         cut(account(&view)),
         cut(view.label.as_deref().unwrap_or("-")),
         date::minutes(view.created_at),
@@ -122,12 +126,12 @@ fn line(cells: &[String; 7], widths: &[usize; 7]) -> String {
 }
 
 /// All about one passkey but its keys, a line each.
-pub(super) fn details(passkey: &Passkey) -> String {
-    let view = AccountView::from(passkey);
+pub(super) fn details(passkey: &PasskeyView) -> String {
+    let view = passkey.account();
     let time = |time: Option<_>| time.map_or_else(|| "never".to_owned(), date::iso);
     let lines = [
         ("ID", full_id(&passkey.id)),
-        ("Site", passkey.rp.id.clone()),
+        ("Site", passkey.rp_id.clone()),
         ("Account", account(&view).to_owned()),
         ("Person", view.display_name.clone()),
         ("Name", view.label.clone().unwrap_or_else(|| "-".to_owned())),
@@ -141,7 +145,7 @@ pub(super) fn details(passkey: &Passkey) -> String {
     lines.join("\n")
 }
 
-fn found_by(passkey: &Passkey) -> &'static str {
+fn found_by(passkey: &PasskeyView) -> &'static str {
     match passkey.discoverable {
         true => "the site's name alone (discoverable)",
         false => "its ID only, which the site has to send (not discoverable)",
@@ -149,16 +153,16 @@ fn found_by(passkey: &Passkey) -> &'static str {
 }
 
 /// The same for machines; keys are left out, the texts are as the site sent them.
-pub(super) fn json(passkey: &Passkey) -> Value {
+pub(super) fn json(passkey: &PasskeyView) -> Value {
     json!({
         "id": full_id(&passkey.id),
-        "rpId": passkey.rp.id,
-        "rpName": passkey.rp.name,
-        "userId": URL_SAFE_NO_PAD.encode(&passkey.user.id),
-        "userName": passkey.user.name,
-        "userDisplayName": passkey.user.display_name,
+        "rpId": passkey.rp_id,
+        "rpName": passkey.rp_name,
+        "userId": URL_SAFE_NO_PAD.encode(&passkey.user_id),
+        "userName": passkey.user_name,
+        "userDisplayName": passkey.user_display_name,
         "label": passkey.label,
-        "state": passkey.state().name(),
+        "state": passkey.state.name(),
         "discoverable": passkey.discoverable,
         "credProtect": passkey.cred_protect.level(),
         "createdAt": date::iso(passkey.created_at),

@@ -4,28 +4,44 @@
 
 use super::v1;
 use crate::authenticator::service::{Answered, Asker, Event, Happened, Question, Settled, Whom};
-use crate::authenticator::{AccountView, ConsentRequest, Error, Passkey, State};
+use crate::authenticator::{AccountView, ConsentRequest, CredentialId, Error, PasskeyView, State};
 use crate::ctap::Permissions;
+
+/// What people are told about what ended a transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Advice {
+    /// What went wrong, with its causes, on one line.
+    pub text: String,
+    /// What to do next.
+    pub hint: String,
+}
+
+/// Where the words of [`Advice`] come from: whoever puts the service together has them.
+pub type Advise = fn(&Error) -> Advice;
 
 const FROM_LAPTOP: &str = "The laptop says so and nobody vouches for it. Did you start this?";
 const FROM_PROGRAM: &str = "A program on this machine says so. Did you start this?";
 
-pub(super) fn passkey(passkey: Passkey) -> v1::Passkey {
-    let state = state(passkey.state());
+pub(super) fn ids(ids: &[CredentialId]) -> Vec<Vec<u8>> {
+    ids.iter().map(|id| id.as_bytes().to_vec()).collect()
+}
+
+pub(super) fn passkey(passkey: PasskeyView) -> v1::Passkey {
     v1::Passkey {
         id: passkey.id.as_bytes().to_vec(),
-        rp_id: passkey.rp.id.clone(),
-        rp_name: passkey.rp.name.clone(),
-        user_id: passkey.user.id.clone(),
-        user_name: passkey.user.name.clone(),
-        user_display_name: passkey.user.display_name.clone(),
-        label: passkey.label.clone(),
-        state: state.into(),
+        rp_id: passkey.rp_id,
+        rp_name: passkey.rp_name,
+        user_id: passkey.user_id,
+        user_name: passkey.user_name,
+        user_display_name: passkey.user_display_name,
+        label: passkey.label,
+        state: state(passkey.state).into(),
         discoverable: passkey.discoverable,
         created_at: passkey.created_at.0,
         delivered_at: passkey.delivered_at.map(|at| at.0),
         last_used_at: passkey.last_used_at.map(|at| at.0),
         cred_protect: u32::try_from(passkey.cred_protect.level()).unwrap_or_default(),
+        replaces: u32::try_from(passkey.replaces).unwrap_or(u32::MAX),
     }
 }
 
@@ -113,16 +129,16 @@ fn wanted(base: v1::Question, request: &ConsentRequest) -> v1::Question {
     }
 }
 
-pub(super) fn event(event: &Event) -> v1::Event {
+pub(super) fn event(event: &Event, advise: Advise) -> v1::Event {
     v1::Event {
         number: event.number,
         transaction: transaction(event.asker),
         at: event.at.0,
-        what: Some(what(&event.what)),
+        what: Some(what(&event.what, advise)),
     }
 }
 
-fn what(happened: &Happened) -> v1::event::What {
+fn what(happened: &Happened, advise: Advise) -> v1::event::What {
     use v1::event::What as W;
     match happened {
         Happened::Scanned => W::Scanned(v1::Scanned {}),
@@ -136,7 +152,10 @@ fn what(happened: &Happened) -> v1::event::What {
         }
         Happened::Answered(how) => W::Answered(answered(how)),
         Happened::Acknowledged => W::Acknowledged(v1::Acknowledged {}),
-        Happened::Ended(error) => W::Ended(v1::Ended { failure: error.as_deref().map(failure) }),
+        Happened::Ended(error) => {
+            let failure = error.as_deref().map(|error| failure(error, advise));
+            W::Ended(v1::Ended { failure })
+        }
     }
 }
 
@@ -164,18 +183,14 @@ fn answered(how: &Answered) -> v1::Answered {
         Answered::Refused(status) => {
             v1::Answered { ctap_status: Some(status.0.into()), ..plain("refused") }
         }
-        Answered::StoreFailed(_) => plain("store-failed"),
+        Answered::StoreFailed(why) => {
+            v1::Answered { error: Some(why.clone()), ..plain("store-failed") }
+        }
         Answered::Other => plain("other"),
     }
 }
 
-/// The error with its causes on one line.
-fn failure(error: &Error) -> v1::TransactionFailure {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    v1::TransactionFailure { cause: error.cause().to_owned(), text }
+fn failure(error: &Error, advise: Advise) -> v1::TransactionFailure {
+    let Advice { text, hint } = advise(error);
+    v1::TransactionFailure { cause: error.cause().to_owned(), text, hint }
 }

@@ -1,13 +1,16 @@
 //! The phone's service as gRPC on a Unix socket of its owner's: server, client, schema.
 //!
 //! ```text
-//!  socket (who may connect) ──> server (calls) ──> authenticator::service
+//!  socket (who may connect) ──> server (calls), moving (files) ──> authenticator::service
 //!                                  └─> convert, status (words of the schema)
+//!  a client in this language ──> read (words of the schema, the other way)
 //! ```
 //!
 //! Depends on `authenticator::service`, tonic and siblings.
 
 mod convert;
+mod moving;
+pub mod read;
 mod server;
 mod socket;
 mod status;
@@ -26,6 +29,8 @@ pub mod v1;
 
 mod redacted;
 
-pub use self::server::{MAX_MESSAGE, serve};
+pub use self::convert::{Advice, Advise};
+pub use self::moving::PART;
+pub use self::server::{MAX_IDS, MAX_MESSAGE, serve};
 pub use self::socket::{Client, Listener, MAX_CONNECTIONS, SocketError, connect};
 pub use self::status::{CAUSE, TRIES_LEFT, UNTIL};

@@ -4,7 +4,9 @@
 
 use std::fmt;
 
-use super::v1::{ApproveRequest, ChangePinRequest, SubmitQrRequest, UnlockRequest};
+use super::v1::{
+    ApproveRequest, ChangePinRequest, ExportRequest, PlanImportPart, SubmitQrRequest, UnlockRequest,
+};
 
 macro_rules! redacted {
     ($($message:ident)*) => {$(
@@ -16,4 +18,6 @@ macro_rules! redacted {
     )*};
 }
 
-redacted!(ApproveRequest ChangePinRequest SubmitQrRequest UnlockRequest);
+redacted!(
+    ApproveRequest ChangePinRequest ExportRequest PlanImportPart SubmitQrRequest UnlockRequest
+);

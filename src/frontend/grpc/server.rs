@@ -8,19 +8,23 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 
+use super::convert::Advise;
 use super::socket::{Listener, SocketError};
-use super::status::{bad_request, status};
+use super::status::{bad_request, busy, status};
 use super::v1::phone_server::{Phone, PhoneServer};
-use super::{convert, v1};
-use crate::authenticator::service::{QuestionId, Service, TransactionId};
+use super::{convert, moving, v1};
+use crate::authenticator::service::{MoveId, QuestionId, Service, TransactionId};
 use crate::authenticator::{CredentialId, Pin};
 
 /// Bytes of the longest request: a code and a PIN are far below.
 pub const MAX_MESSAGE: usize = 16 << 10;
+
+/// Passkeys in one request that names several.
+pub const MAX_IDS: usize = 256;
 
 /// How long a call may take; the slowest tries a PIN.
 const CALL: Duration = Duration::from_secs(30);
@@ -31,7 +35,8 @@ const ALIVE: Duration = Duration::from_secs(20);
 /// Calls at a time on one connection.
 const MAX_STREAMS: u32 = 16;
 
-/// Serves until `stop` resolves; then streams end and calls that run are finished.
+/// Serves until `stop` resolves; then streams end and calls that run are finished. Clients are told
+/// what to do about a failure in the words of `advise`.
 ///
 /// # Errors
 ///
@@ -39,10 +44,12 @@ const MAX_STREAMS: u32 = 16;
 pub async fn serve(
     service: Service,
     listener: Listener,
+    advise: Advise,
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), SocketError> {
     let (tell, stopping) = watch::channel(false);
-    let api = PhoneServer::new(Api { service, stopping }).max_decoding_message_size(MAX_MESSAGE);
+    let api = Api { service, stopping, advise, import: Semaphore::new(1) };
+    let api = PhoneServer::new(api).max_decoding_message_size(MAX_MESSAGE);
     let stop = async move {
         stop.await;
         tell.send_replace(true);
@@ -60,6 +67,9 @@ pub async fn serve(
 struct Api {
     service: Service,
     stopping: watch::Receiver<bool>,
+    advise: Advise,
+    /// A file to import is held in memory: one at a time.
+    import: Semaphore,
 }
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -81,20 +91,21 @@ impl Phone for Api {
     async fn get_status(&self, _: Request<v1::GetStatusRequest>) -> Answer<v1::GetStatusResponse> {
         let open = self.service.questions().len();
         Ok(Response::new(v1::GetStatusResponse {
-            locked: self.service.is_locked(),
+            locked: self.service.vault().is_locked(),
             open_questions: u32::try_from(open).unwrap_or(u32::MAX),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            store: self.service.vault().folder().display().to_string(),
         }))
     }
 
     async fn unlock(&self, request: Request<v1::UnlockRequest>) -> Answer<v1::UnlockResponse> {
         let pin = pin(request.into_inner().pin)?;
-        done(self.service.unlock(pin).await)?;
+        done(self.service.vault().unlock(pin).await)?;
         Ok(Response::new(v1::UnlockResponse {}))
     }
 
     async fn lock(&self, _: Request<v1::LockRequest>) -> Answer<v1::LockResponse> {
-        self.service.lock();
+        self.service.vault().lock();
         Ok(Response::new(v1::LockResponse {}))
     }
 
@@ -104,7 +115,7 @@ impl Phone for Api {
     ) -> Answer<v1::ChangePinResponse> {
         let request = request.into_inner();
         let (old, new) = (pin(request.old_pin)?, pin(request.new_pin)?);
-        done(self.service.change_pin(old, new).await)?;
+        done(self.service.vault().change_pin(old, new).await)?;
         Ok(Response::new(v1::ChangePinResponse {}))
     }
 
@@ -133,8 +144,9 @@ impl Phone for Api {
         if request.only_new {
             events.skip_to_now();
         }
-        let events = stream::unfold(events, |mut events| async {
-            events.next().await.map(|event| (Ok(convert::event(&event)), events))
+        let advise = self.advise;
+        let events = stream::unfold(events, move |mut events| async move {
+            events.next().await.map(|event| (Ok(convert::event(&event, advise)), events))
         });
         let mut stopping = self.stopping.clone();
         let stopped = Box::pin(async move {
@@ -166,11 +178,24 @@ impl Phone for Api {
 
     async fn list_passkeys(
         &self,
-        _: Request<v1::ListPasskeysRequest>,
+        request: Request<v1::ListPasskeysRequest>,
     ) -> Answer<v1::ListPasskeysResponse> {
-        let passkeys = done(self.service.passkeys().await)?;
+        let request = request.into_inner();
+        let mut passkeys = done(self.service.vault().passkeys().await)?;
+        if request.only_orphans {
+            passkeys.retain(|passkey| passkey.may_be_orphaned(request.unused));
+        }
         let passkeys = passkeys.into_iter().map(convert::passkey).collect();
         Ok(Response::new(v1::ListPasskeysResponse { passkeys }))
+    }
+
+    async fn get_passkey(
+        &self,
+        request: Request<v1::GetPasskeyRequest>,
+    ) -> Answer<v1::GetPasskeyResponse> {
+        let id = credential(&request.into_inner().id)?;
+        let passkey = convert::passkey(done(self.service.vault().passkey(id).await)?);
+        Ok(Response::new(v1::GetPasskeyResponse { passkey: Some(passkey) }))
     }
 
     async fn rename_passkey(
@@ -178,8 +203,8 @@ impl Phone for Api {
         request: Request<v1::RenamePasskeyRequest>,
     ) -> Answer<v1::RenamePasskeyResponse> {
         let request = request.into_inner();
-        let label = Some(request.label.trim().to_owned()).filter(|label| !label.is_empty());
-        done(self.service.rename(credential(&request.id)?, label).await)?;
+        let id = credential(&request.id)?;
+        done(self.service.vault().rename(id, &request.label).await)?;
         Ok(Response::new(v1::RenamePasskeyResponse {}))
     }
 
@@ -187,7 +212,54 @@ impl Phone for Api {
         &self,
         request: Request<v1::DeletePasskeyRequest>,
     ) -> Answer<v1::DeletePasskeyResponse> {
-        done(self.service.delete(credential(&request.into_inner().id)?).await)?;
+        let id = credential(&request.into_inner().id)?;
+        done(self.service.vault().delete(id).await)?;
         Ok(Response::new(v1::DeletePasskeyResponse {}))
+    }
+
+    async fn prune_passkeys(
+        &self,
+        request: Request<v1::PrunePasskeysRequest>,
+    ) -> Answer<v1::PrunePasskeysResponse> {
+        let request = request.into_inner();
+        if request.ids.len() > MAX_IDS {
+            return Err(bad_request("too many passkeys at once"));
+        }
+        let ids = request.ids.iter().map(|id| credential(id)).collect::<Result<_, _>>()?;
+        let pruned = done(self.service.vault().prune(ids, request.unused).await)?;
+        Ok(Response::new(v1::PrunePasskeysResponse { ids: convert::ids(&pruned) }))
+    }
+
+    type ExportStream = BoxStream<'static, Result<v1::ExportPart, Status>>;
+
+    async fn export(&self, request: Request<v1::ExportRequest>) -> Answer<Self::ExportStream> {
+        let v1::ExportRequest { pin: text, passphrase, recipients } = request.into_inner();
+        let (pin, lock) = (pin(text)?, moving::lock(passphrase, recipients)?);
+        Ok(Response::new(moving::parts(done(self.service.export(pin, lock).await)?)))
+    }
+
+    async fn confirm_export(
+        &self,
+        request: Request<v1::ConfirmExportRequest>,
+    ) -> Answer<v1::ConfirmExportResponse> {
+        let id = MoveId(request.into_inner().export);
+        done(self.service.vault().exported(id).await)?;
+        Ok(Response::new(v1::ConfirmExportResponse {}))
+    }
+
+    async fn plan_import(
+        &self,
+        request: Request<tonic::Streaming<v1::PlanImportPart>>,
+    ) -> Answer<v1::PlanImportResponse> {
+        let _alone = self.import.try_acquire().map_err(|_| busy("another file is being read"))?;
+        let (opener, sealed) = moving::file(request.into_inner()).await?;
+        let planned = done(self.service.vault().plan_import(opener, sealed).await)?;
+        Ok(Response::new(moving::planned(planned)))
+    }
+
+    async fn import(&self, request: Request<v1::ImportRequest>) -> Answer<v1::ImportResponse> {
+        let count = done(self.service.vault().import(MoveId(request.into_inner().import)).await)?;
+        let passkeys = u64::try_from(count).unwrap_or(u64::MAX);
+        Ok(Response::new(v1::ImportResponse { passkeys }))
     }
 }

@@ -29,6 +29,15 @@ pub const MAX_CONNECTIONS: usize = 32;
 /// How long connecting may take.
 const CONNECT: Duration = Duration::from_secs(5);
 
+/// How long a client waits for the answer to a call, which has its own deadline in the service.
+const ANSWER: Duration = Duration::from_secs(40);
+
+/// How long a service may be silent while a client reads a stream.
+const ALIVE: Duration = Duration::from_secs(20);
+
+/// Bytes of the longest answer: a list of some 10,000 passkeys with long names.
+const MAX_ANSWER: usize = 64 << 20;
+
 /// After a failed accept, such as for want of file descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -241,9 +250,14 @@ pub async fn connect(path: &Path) -> Result<Client, SocketError> {
         }
         Err(error) => return Err(SocketError::Io(path.to_owned(), error)),
     }
-    let endpoint = Endpoint::from_static("http://phone").connect_timeout(CONNECT);
+    let endpoint = Endpoint::from_static("http://phone")
+        .connect_timeout(CONNECT)
+        .timeout(ANSWER)
+        .http2_keep_alive_interval(ALIVE)
+        .keep_alive_timeout(ALIVE);
     let channel = endpoint.connect_with_connector(Dial(path.to_owned())).await;
-    channel.map(PhoneClient::new).map_err(|error| SocketError::Serve(Box::new(error)))
+    let channel = channel.map_err(|error| SocketError::Serve(Box::new(error)))?;
+    Ok(PhoneClient::new(channel).max_decoding_message_size(MAX_ANSWER))
 }
 
 #[derive(Clone)]

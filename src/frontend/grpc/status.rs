@@ -7,6 +7,7 @@ use tonic::{Code, Status};
 
 use crate::authenticator::service::Error;
 use crate::authenticator::store;
+use crate::authenticator::store::exchange::OpenError;
 
 /// Metadata: the name of the cause.
 pub const CAUSE: &str = "cabled-cause";
@@ -18,24 +19,23 @@ pub const UNTIL: &str = "cabled-until";
 /// What a client gets for an error.
 pub(super) fn status(error: &Error) -> Status {
     use store::Error as S;
-    let (code, cause) = match error {
-        Error::Locked => (Code::FailedPrecondition, "locked"),
-        Error::Busy => (Code::ResourceExhausted, "busy"),
-        Error::CodeTooOld { .. } => (Code::FailedPrecondition, "code-too-old"),
-        Error::NoCode(_) => (Code::InvalidArgument, "bad-request"),
-        Error::NoSuchQuestion => (Code::NotFound, "no-such-question"),
-        Error::NoSuchAccount { .. } => (Code::InvalidArgument, "no-such-account"),
-        Error::NoSuchTransaction => (Code::NotFound, "no-such-transaction"),
-        Error::NotVerified { .. } => (Code::PermissionDenied, "not-verified"),
-        Error::Stopping => (Code::Unavailable, "stopping"),
-        Error::Store(S::WrongPin { .. }) => (Code::PermissionDenied, "wrong-pin"),
-        Error::Store(S::LockedOut { .. }) => (Code::PermissionDenied, "locked-out"),
-        Error::Store(S::NoSuchPasskey) => (Code::NotFound, "no-such-passkey"),
-        Error::Store(S::TooLarge) => (Code::InvalidArgument, "too-large"),
-        Error::Store(S::DiskFull(_)) => (Code::ResourceExhausted, "storage"),
-        Error::Store(_) | Error::SimulatedRadio => (Code::Internal, "storage"),
+    let code = match error {
+        Error::Locked | Error::CodeTooOld { .. } => Code::FailedPrecondition,
+        Error::Busy | Error::Store(S::DiskFull(_)) => Code::ResourceExhausted,
+        Error::NoSuchQuestion | Error::NoSuchTransaction | Error::NoSuchMove => Code::NotFound,
+        Error::Store(S::NoSuchPasskey) => Code::NotFound,
+        Error::NotVerified { .. } | Error::Envelope(OpenError::WrongKey) => Code::PermissionDenied,
+        Error::Store(S::WrongPin { .. } | S::LockedOut { .. }) => Code::PermissionDenied,
+        Error::Stopping => Code::Unavailable,
+        Error::Store(S::AlreadyExists) => Code::AlreadyExists,
+        Error::Envelope(OpenError::Failed(_)) | Error::SimulatedRadio => Code::Internal,
+        Error::NoCode(_) | Error::NoSuchAccount { .. } | Error::Store(S::TooLarge) => {
+            Code::InvalidArgument
+        }
+        Error::NoDocument | Error::Envelope(_) => Code::InvalidArgument,
+        Error::Store(_) => Code::Internal,
     };
-    let mut status = caused(code, cause, &error.to_string());
+    let mut status = caused(code, error.cause(), &error.to_string());
     match error {
         Error::Store(S::WrongPin { tries_left }) => {
             status.metadata_mut().insert(TRIES_LEFT, MetadataValue::from(*tries_left));
@@ -46,6 +46,11 @@ pub(super) fn status(error: &Error) -> Status {
         _ => {}
     }
     status
+}
+
+/// Somebody else is at it.
+pub(super) fn busy(why: &str) -> Status {
+    caused(Code::ResourceExhausted, "busy", why)
 }
 
 /// The request itself makes no sense.

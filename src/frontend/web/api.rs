@@ -45,7 +45,7 @@ pub(super) fn routes(service: Service, stopped: watch::Receiver<bool>) -> Router
 /// Everything that the page shows.
 async fn state(State(desk): State<Desk>) -> Answer {
     let questions: Vec<_> = desk.service.questions().iter().map(view::question).collect();
-    let (locked, passkeys) = match desk.service.passkeys().await {
+    let (locked, passkeys) = match desk.service.vault().passkeys().await {
         Ok(passkeys) => (false, passkeys),
         Err(Error::Locked) => (true, Vec::new()),
         Err(error) => return Err(error.into()),
@@ -82,11 +82,11 @@ fn read_pin(text: String) -> Result<Pin, Refusal> {
 }
 
 async fn unlock(State(desk): State<Desk>, Json(asked): Json<WithPin>) -> Answer {
-    done(desk.service.unlock(read_pin(asked.pin)?).await)
+    done(desk.service.vault().unlock(read_pin(asked.pin)?).await.map(drop))
 }
 
 async fn lock(State(desk): State<Desk>) -> Answer {
-    desk.service.lock();
+    desk.service.vault().lock();
     done(Ok(()))
 }
 
@@ -112,12 +112,11 @@ async fn rename(
     Path(id): Path<String>,
     Json(asked): Json<NewLabel>,
 ) -> Answer {
-    let label = Some(asked.label.trim().to_owned()).filter(|label| !label.is_empty());
-    done(desk.service.rename(read(&id)?, label).await)
+    done(desk.service.vault().rename(read(&id)?, &asked.label).await)
 }
 
 async fn remove(State(desk): State<Desk>, Path(id): Path<String>) -> Answer {
-    done(desk.service.delete(read(&id)?).await)
+    done(desk.service.vault().delete(read(&id)?).await)
 }
 
 fn read(id: &str) -> Result<CredentialId, Refusal> {

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use crate::authenticator::service::{Asker, Question};
-use crate::authenticator::{AccountView, ConsentRequest, CredentialId, Passkey};
+use crate::authenticator::{AccountView, ConsentRequest, CredentialId, PasskeyView};
 use crate::ctap::Permissions;
 
 pub(super) fn full_id(id: &CredentialId) -> String {
@@ -30,10 +30,10 @@ fn account(view: &AccountView) -> Value {
 }
 
 /// One passkey; what the site said is printable and bounded, and no keys are in it.
-pub(super) fn passkey(passkey: &Passkey) -> Value {
-    let mut value = account(&AccountView::from(passkey));
+pub(super) fn passkey(passkey: &PasskeyView) -> Value {
+    let mut value = account(&passkey.account());
     if let Some(fields) = value.as_object_mut() {
-        fields.insert("rpId".to_owned(), passkey.rp.id.clone().into());
+        fields.insert("rpId".to_owned(), passkey.rp_id.clone().into());
         fields.insert("deliveredAt".to_owned(), passkey.delivered_at.map(|at| at.0).into());
     }
     value

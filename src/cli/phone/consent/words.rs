@@ -2,14 +2,46 @@
 
 use serde_json::{Value, json};
 
+use crate::authenticator::service::Asker;
 use crate::authenticator::{AccountView, ConsentRequest, State};
 use crate::cli::phone::{date, view};
 use crate::ctap::Permissions;
 
-/// Who asks for answers to codes; every headline begins so.
-pub(in crate::cli::phone) const LAPTOP: &str = "A laptop nearby";
-/// Who asks through the virtual key.
-pub(in crate::cli::phone) const PROGRAM: &str = "A program on this machine";
+/// Who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::cli::phone) enum Who {
+    /// A laptop whose code was scanned.
+    Laptop,
+    /// A program on this machine, through the virtual key.
+    Program,
+}
+
+impl From<Asker> for Who {
+    fn from(asker: Asker) -> Self {
+        match asker {
+            Asker::Laptop(_) => Self::Laptop,
+            _ => Self::Program,
+        }
+    }
+}
+
+impl Who {
+    /// As the beginning of a sentence.
+    fn subject(self) -> &'static str {
+        match self {
+            Self::Laptop => "A laptop nearby",
+            Self::Program => "A program on this machine",
+        }
+    }
+
+    /// Whose word it is.
+    fn doubt(self) -> &'static str {
+        match self {
+            Self::Laptop => "The laptop says so; did you start this?",
+            Self::Program => "A program on this machine says so; did you start this?",
+        }
+    }
+}
 
 pub(in crate::cli::phone) fn site(request: &ConsentRequest) -> Option<&str> {
     match request {
@@ -23,53 +55,41 @@ pub(in crate::cli::phone) fn site(request: &ConsentRequest) -> Option<&str> {
 }
 
 /// Who wants what.
-/// The same with somebody else than a laptop in its place.
-pub(in crate::cli::phone) fn headline_of(asker: &str, request: &ConsentRequest) -> String {
-    let words = headline(request);
-    let rest = words.strip_prefix(LAPTOP).map(|rest| format!("{asker}{rest}"));
-    rest.unwrap_or(words)
-}
-
-pub(in crate::cli::phone) fn headline(request: &ConsentRequest) -> String {
-    match request {
+pub(in crate::cli::phone) fn headline(who: Who, request: &ConsentRequest) -> String {
+    let what = match request {
         ConsentRequest::Save { rp_id, account, .. } => {
             let whom = account.as_ref().map(|name| format!(", account {name}"));
-            format!(
-                "A laptop nearby wants to save a passkey for {rp_id}{}.",
-                whom.unwrap_or_default()
-            )
+            format!("wants to save a passkey for {rp_id}{}", whom.unwrap_or_default())
         }
         ConsentRequest::SignIn { rp_id, accounts, .. } => match accounts.as_slice() {
-            [one] => {
-                format!("A laptop nearby wants to sign in to {rp_id} as {}.", view::account(one))
-            }
-            _ => format!("A laptop nearby wants to sign in to {rp_id}."),
+            [one] => format!("wants to sign in to {rp_id} as {}", view::account(one)),
+            _ => format!("wants to sign in to {rp_id}"),
         },
         ConsentRequest::AlreadyRegistered { rp_id, account } => format!(
-            "A laptop nearby wants to save a passkey for {rp_id}, but the one of {} is on this \
-             phone already.",
+            "wants to save a passkey for {rp_id}, but the one of {} is on this phone already",
             view::account(account)
         ),
-        ConsentRequest::NothingFound { rp_id } => format!(
-            "A laptop nearby wants to sign in to {rp_id}, but no passkey for it is on this phone."
-        ),
-        ConsentRequest::Presence => "A laptop nearby asks to use this phone.".to_owned(),
+        ConsentRequest::NothingFound { rp_id } => {
+            format!("wants to sign in to {rp_id}, but no passkey for it is on this phone")
+        }
+        ConsentRequest::Presence => "asks to use this phone".to_owned(),
         ConsentRequest::Allow { rp_id, permissions } => {
             let what = match permissions.contains(Permissions::MANAGE) {
                 true => "list, rename and delete passkeys",
                 false => "change the data that sites keep beside passkeys",
             };
             let site = rp_id.as_deref().unwrap_or("every site");
-            format!("A program on this machine asks to {what} of {site}, for ten minutes.")
+            format!("asks to {what} of {site}, for ten minutes")
         }
         ConsentRequest::Reset { passkeys } => {
-            format!("A program on this machine asks to delete ALL {passkeys} passkeys, for good.")
+            format!("asks to delete ALL {passkeys} passkeys, for good")
         }
-    }
+    };
+    format!("{} {what}.", who.subject())
 }
 
 /// What there is to know before the answer.
-pub(in crate::cli::phone) fn particulars(request: &ConsentRequest) -> String {
+pub(in crate::cli::phone) fn particulars(who: Who, request: &ConsentRequest) -> String {
     let mut lines = Vec::new();
     match request {
         ConsentRequest::Save { rp_name, replaces, .. } => {
@@ -95,7 +115,7 @@ pub(in crate::cli::phone) fn particulars(request: &ConsentRequest) -> String {
         ConsentRequest::Allow { .. } => return "  Did you start this?\n".to_owned(),
         ConsentRequest::Presence => {}
     }
-    lines.push("The laptop says so; did you start this?\n".to_owned());
+    lines.push(format!("{}\n", who.doubt()));
     lines.join("\n")
 }
 
@@ -129,6 +149,10 @@ pub(in crate::cli::phone) fn closing(request: &ConsentRequest) -> &'static str {
 pub(in crate::cli::phone) fn fields(request: &ConsentRequest) -> Value {
     let names =
         |accounts: &[AccountView]| accounts.iter().map(|a| json!(a.name)).collect::<Vec<_>>();
+    let replaced = match request {
+        ConsentRequest::Save { replaces, .. } => names(replaces),
+        _ => Vec::new(),
+    };
     let (what, accounts) = match request {
         ConsentRequest::Save { account, .. } => {
             ("save", account.iter().map(|name| json!(name)).collect())
@@ -142,5 +166,5 @@ pub(in crate::cli::phone) fn fields(request: &ConsentRequest) -> Value {
         ConsentRequest::Allow { .. } => ("allow", Vec::new()),
         ConsentRequest::Reset { .. } => ("reset", Vec::new()),
     };
-    json!({ "what": what, "rpId": site(request), "accounts": accounts })
+    json!({ "what": what, "rpId": site(request), "accounts": accounts, "replaces": replaced })
 }

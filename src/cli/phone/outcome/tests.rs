@@ -1,9 +1,9 @@
 //! Each way a transaction can end, and what is said about it.
 
 use super::*;
-use crate::authenticator::store;
+use crate::authenticator::{CredentialId, store};
 use crate::channel;
-use crate::hybrid::qr::ChannelKind;
+use crate::cli::phone::unlock;
 
 fn whom() -> Whom {
     Whom { id: "AAAA".into(), site: "contoso.com".into(), account: "anna".into() }
@@ -22,7 +22,7 @@ fn broken(waiting: Waiting) -> Result<(), Error> {
 }
 
 fn judge(result: Result<(), Error>, answer: Option<&Answer>, taken: bool) -> Result<(), Failure> {
-    verdict(result, answer, taken, Some("contoso.com"))
+    verdict(result.err().as_ref().map(End::from), answer, taken, Some("contoso.com"))
 }
 
 #[test]

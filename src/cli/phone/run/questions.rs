@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::authenticator::service::{Asker, Happened, Question, Service, Settled};
+use crate::authenticator::service::{Happened, Question, Service, Settled};
 use crate::cli::phone::{Reporter, consent};
 
 /// Runs until it is dropped.
@@ -22,11 +22,8 @@ pub(super) async fn tell(reporter: Reporter, service: &Service) {
 }
 
 fn asked(reporter: Reporter, question: &Question) {
-    let who = match question.asker {
-        Asker::Laptop(_) => consent::LAPTOP,
-        _ => consent::PROGRAM,
-    };
-    let (id, headline) = (question.id.0, consent::headline_of(who, &question.request));
+    let id = question.id.0;
+    let headline = consent::headline(question.asker.into(), &question.request);
     let words = format!(
         "Question {id}: {headline} Did you start this? Answer with: cabled phone approve {id}, or \
          decline {id}"

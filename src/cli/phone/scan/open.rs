@@ -11,7 +11,7 @@ use super::{Attested, Choose, Scan, young_enough};
 use crate::cli::advice;
 use crate::cli::args::Link;
 use crate::cli::failure::{Failure, Status};
-use crate::cli::phone::unlock::Vault;
+use crate::cli::phone::keeper::Place;
 use crate::cli::phone::{interrupted_terminal, or_interrupted};
 use crate::cli::system;
 use crate::cli::terminal::Terminal;
@@ -29,7 +29,7 @@ pub(in crate::cli::phone) struct Open {
 }
 
 impl Open {
-    pub(in crate::cli::phone) async fn run(&self, ui: Ui, vault: &Vault) -> Result<(), Failure> {
+    pub(in crate::cli::phone) async fn run(&self, ui: Ui, place: Place<'_>) -> Result<(), Failure> {
         let contents = QrContents::decode(self.uri.trim()).map_err(|error| advice::qr(&error))?;
         young_enough(&contents, system::unix_time())?;
         let terminal = Terminal::open().ok_or_else(nobody)?;
@@ -39,7 +39,7 @@ impl Open {
         if !meant {
             return Err(stopped());
         }
-        self.scan().answer(ui, vault, interrupt).await
+        self.scan().answer(ui, place, interrupt).await
     }
 
     /// From here on it is as good as scanned. The owner is asked again about the site.

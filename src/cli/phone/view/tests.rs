@@ -2,29 +2,24 @@
 
 use super::*;
 use crate::authenticator::Timestamp;
-use crate::authenticator::passkey::{Backup, CredProtect, Origin, PrfSeeds};
-use crate::ctap::{RpEntity, UserEntity};
-use crate::secret::Secret;
+use crate::authenticator::passkey::CredProtect;
 
-pub(in crate::cli::phone) fn passkey(id: &[u8], account: &str) -> Passkey {
-    Passkey {
+pub(in crate::cli::phone) fn passkey(id: &[u8], account: &str) -> PasskeyView {
+    PasskeyView {
         id: CredentialId::from_bytes(id).unwrap(),
-        rp: RpEntity { id: "contoso.com".into(), name: Some("Contoso".into()) },
-        user: UserEntity { id: vec![1, 2], name: Some(account.into()), display_name: None },
-        private_key: Secret::new([1; 32]),
+        rp_id: "contoso.com".into(),
+        rp_name: Some("Contoso".into()),
+        user_id: vec![1, 2],
+        user_name: Some(account.into()),
+        user_display_name: None,
+        label: None,
+        state: State::Created,
         discoverable: true,
         cred_protect: CredProtect::Optional,
-        prf_seeds: PrfSeeds { verified: Secret::new([2; 32]), unverified: Secret::new([3; 32]) },
-        cred_blob: None,
-        large_blob: None,
-        large_blob_key: None,
-        backup: Backup::ELIGIBLE,
-        origin: Origin::Made,
-        label: None,
         created_at: Timestamp(1_666_589_051),
         delivered_at: None,
         last_used_at: None,
-        replaces: vec![],
+        replaces: 0,
     }
 }
 
@@ -32,6 +27,7 @@ pub(in crate::cli::phone) fn passkey(id: &[u8], account: &str) -> Passkey {
 fn a_table_has_aligned_columns_and_no_colours_unless_asked() {
     let mut used = passkey(&[0xff; 32], "bob");
     used.last_used_at = Some(Timestamp(1_735_689_599));
+    used.state = State::Used;
     used.label = Some("work\x1b[31m".into());
     let passkeys = [passkey(&[0; 32], "anna@contoso.com"), used];
     let expected = [
@@ -57,7 +53,7 @@ fn short_ids_are_as_long_as_they_must_be() {
 #[test]
 fn prefixes_name_one_passkey_or_none() {
     let passkeys = [passkey(&[0; 32], "a"), passkey(&[0, 1, 2], "b"), passkey(&[9; 32], "c")];
-    let name = |text| by_prefix(&passkeys, text).map(|p| p.user.name.clone().unwrap());
+    let name = |text| by_prefix(&passkeys, text).map(|p| p.user_name.clone().unwrap());
     assert_eq!(name("AAAA"), Ok("a".into()));
     assert_eq!(name("AAEC"), Ok("b".into()));
     assert_eq!(name("AA"), Err(NotFound::Several(2)));

@@ -9,6 +9,9 @@ pub struct GetStatusResponse {
     pub open_questions: u32,
     #[prost(string, tag = "3")]
     pub version: ::prost::alloc::string::String,
+    /// The folder of the passkey store.
+    #[prost(string, tag = "4")]
+    pub store: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]
@@ -91,7 +94,14 @@ pub struct DeclineRequest {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DeclineResponse {}
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ListPasskeysRequest {}
+pub struct ListPasskeysRequest {
+    /// Only those that a site may not know.
+    #[prost(bool, tag = "1")]
+    pub only_orphans: bool,
+    /// Counts as such also what a laptop took but what never signed in.
+    #[prost(bool, tag = "2")]
+    pub unused: bool,
+}
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListPasskeysResponse {
     #[prost(message, repeated, tag = "1")]
@@ -114,6 +124,116 @@ pub struct DeletePasskeyRequest {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DeletePasskeyResponse {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetPasskeyRequest {
+    #[prost(bytes = "vec", tag = "1")]
+    pub id: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetPasskeyResponse {
+    #[prost(message, optional, tag = "1")]
+    pub passkey: ::core::option::Option<Passkey>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PrunePasskeysRequest {
+    /// At most 256.
+    #[prost(bytes = "vec", repeated, tag = "1")]
+    pub ids: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// As in ListPasskeysRequest.
+    #[prost(bool, tag = "2")]
+    pub unused: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PrunePasskeysResponse {
+    /// Those that are deleted.
+    #[prost(bytes = "vec", repeated, tag = "1")]
+    pub ids: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct ExportRequest {
+    /// Also if the store is open.
+    #[prost(string, tag = "1")]
+    pub pin: ::prost::alloc::string::String,
+    /// Either this,
+    #[prost(string, tag = "2")]
+    pub passphrase: ::prost::alloc::string::String,
+    /// or these, age1...
+    #[prost(string, repeated, tag = "3")]
+    pub recipients: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExportPart {
+    /// In the first part only.
+    #[prost(message, optional, tag = "1")]
+    pub summary: ::core::option::Option<ExportSummary>,
+    #[prost(bytes = "vec", tag = "2")]
+    pub data: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExportSummary {
+    #[prost(uint64, tag = "1")]
+    pub export: u64,
+    #[prost(bytes = "vec", repeated, tag = "2")]
+    pub passkeys: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// Those that stay: their site was told that they never leave this phone.
+    #[prost(bytes = "vec", repeated, tag = "3")]
+    pub bound: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// Those in the copy whose large blob is not.
+    #[prost(bytes = "vec", repeated, tag = "4")]
+    pub without_large_blob: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConfirmExportRequest {
+    #[prost(uint64, tag = "1")]
+    pub export: u64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConfirmExportResponse {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct PlanImportPart {
+    /// In the first part, either this,
+    #[prost(string, tag = "1")]
+    pub passphrase: ::prost::alloc::string::String,
+    /// or the text of a file of identities, AGE-SECRET-KEY-1...
+    #[prost(string, tag = "2")]
+    pub identities: ::prost::alloc::string::String,
+    /// At most 8 KiB in a part, and 33 MiB in all.
+    #[prost(bytes = "vec", tag = "3")]
+    pub data: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PlanImportResponse {
+    #[prost(uint64, tag = "1")]
+    pub import: u64,
+    /// Those that would be added.
+    #[prost(message, repeated, tag = "2")]
+    pub passkeys: ::prost::alloc::vec::Vec<Passkey>,
+    #[prost(message, repeated, tag = "3")]
+    pub skipped: ::prost::alloc::vec::Vec<Skipped>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Skipped {
+    #[prost(string, tag = "1")]
+    pub title: ::prost::alloc::string::String,
+    /// other-type, other-algorithm, already-here, broken
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
+    /// Which other type.
+    #[prost(string, optional, tag = "3")]
+    pub r#type: ::core::option::Option<::prost::alloc::string::String>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ImportRequest {
+    #[prost(uint64, tag = "1")]
+    pub import: u64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ImportResponse {
+    #[prost(uint64, tag = "1")]
+    pub passkeys: u64,
+}
 /// Never a key.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Passkey {
@@ -144,6 +264,9 @@ pub struct Passkey {
     /// 1 to 3.
     #[prost(uint32, tag = "13")]
     pub cred_protect: u32,
+    /// How many passkeys of the same account go once this one is known to have arrived.
+    #[prost(uint32, tag = "14")]
+    pub replaces: u32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Account {
@@ -274,6 +397,9 @@ pub struct Answered {
     /// Refused: the CTAP status byte.
     #[prost(uint32, optional, tag = "5")]
     pub ctap_status: ::core::option::Option<u32>,
+    /// Store-failed: why, for people.
+    #[prost(string, optional, tag = "6")]
+    pub error: ::core::option::Option<::prost::alloc::string::String>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Acknowledged {}
@@ -291,6 +417,9 @@ pub struct TransactionFailure {
     /// For people.
     #[prost(string, tag = "2")]
     pub text: ::prost::alloc::string::String,
+    /// For people: what to do next.
+    #[prost(string, tag = "3")]
+    pub hint: ::prost::alloc::string::String,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -781,6 +910,30 @@ pub mod phone_client {
                 .insert(GrpcMethod::new("cabled.phone.v1.Phone", "RenamePasskey"));
             self.inner.unary(req, path, codec).await
         }
+        pub async fn get_passkey(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetPasskeyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetPasskeyResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/cabled.phone.v1.Phone/GetPasskey",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("cabled.phone.v1.Phone", "GetPasskey"));
+            self.inner.unary(req, path, codec).await
+        }
         /// For good; the site still lists it.
         pub async fn delete_passkey(
             &mut self,
@@ -804,6 +957,128 @@ pub mod phone_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("cabled.phone.v1.Phone", "DeletePasskey"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Deletes those of the given passkeys that are still possible orphans.
+        pub async fn prune_passkeys(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PrunePasskeysRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PrunePasskeysResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/cabled.phone.v1.Phone/PrunePasskeys",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("cabled.phone.v1.Phone", "PrunePasskeys"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// A copy of the passkeys in the Credential Exchange Format, encrypted with age: first what is in it, then the file.
+        pub async fn export(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExportRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::ExportPart>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/cabled.phone.v1.Phone/Export",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("cabled.phone.v1.Phone", "Export"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// The file of the last export is durable: from now on sites are told that a copy exists.
+        pub async fn confirm_export(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ConfirmExportRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ConfirmExportResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/cabled.phone.v1.Phone/ConfirmExport",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("cabled.phone.v1.Phone", "ConfirmExport"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// What importing a file would do: first what opens it, then the file. One at a time; changes nothing.
+        pub async fn plan_import(
+            &mut self,
+            request: impl tonic::IntoStreamingRequest<Message = super::PlanImportPart>,
+        ) -> std::result::Result<
+            tonic::Response<super::PlanImportResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/cabled.phone.v1.Phone/PlanImport",
+            );
+            let mut req = request.into_streaming_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("cabled.phone.v1.Phone", "PlanImport"));
+            self.inner.client_streaming(req, path, codec).await
+        }
+        /// Adds what the last plan said, all of it or nothing.
+        pub async fn import(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ImportRequest>,
+        ) -> std::result::Result<tonic::Response<super::ImportResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/cabled.phone.v1.Phone/Import",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("cabled.phone.v1.Phone", "Import"));
             self.inner.unary(req, path, codec).await
         }
     }
@@ -903,6 +1178,13 @@ pub mod phone_server {
             tonic::Response<super::RenamePasskeyResponse>,
             tonic::Status,
         >;
+        async fn get_passkey(
+            &self,
+            request: tonic::Request<super::GetPasskeyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetPasskeyResponse>,
+            tonic::Status,
+        >;
         /// For good; the site still lists it.
         async fn delete_passkey(
             &self,
@@ -911,6 +1193,46 @@ pub mod phone_server {
             tonic::Response<super::DeletePasskeyResponse>,
             tonic::Status,
         >;
+        /// Deletes those of the given passkeys that are still possible orphans.
+        async fn prune_passkeys(
+            &self,
+            request: tonic::Request<super::PrunePasskeysRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PrunePasskeysResponse>,
+            tonic::Status,
+        >;
+        /// Server streaming response type for the Export method.
+        type ExportStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::ExportPart, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// A copy of the passkeys in the Credential Exchange Format, encrypted with age: first what is in it, then the file.
+        async fn export(
+            &self,
+            request: tonic::Request<super::ExportRequest>,
+        ) -> std::result::Result<tonic::Response<Self::ExportStream>, tonic::Status>;
+        /// The file of the last export is durable: from now on sites are told that a copy exists.
+        async fn confirm_export(
+            &self,
+            request: tonic::Request<super::ConfirmExportRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ConfirmExportResponse>,
+            tonic::Status,
+        >;
+        /// What importing a file would do: first what opens it, then the file. One at a time; changes nothing.
+        async fn plan_import(
+            &self,
+            request: tonic::Request<tonic::Streaming<super::PlanImportPart>>,
+        ) -> std::result::Result<
+            tonic::Response<super::PlanImportResponse>,
+            tonic::Status,
+        >;
+        /// Adds what the last plan said, all of it or nothing.
+        async fn import(
+            &self,
+            request: tonic::Request<super::ImportRequest>,
+        ) -> std::result::Result<tonic::Response<super::ImportResponse>, tonic::Status>;
     }
     #[derive(Debug)]
     pub struct PhoneServer<T> {
@@ -1515,6 +1837,49 @@ pub mod phone_server {
                     };
                     Box::pin(fut)
                 }
+                "/cabled.phone.v1.Phone/GetPasskey" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetPasskeySvc<T: Phone>(pub Arc<T>);
+                    impl<T: Phone> tonic::server::UnaryService<super::GetPasskeyRequest>
+                    for GetPasskeySvc<T> {
+                        type Response = super::GetPasskeyResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetPasskeyRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Phone>::get_passkey(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetPasskeySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 "/cabled.phone.v1.Phone/DeletePasskey" => {
                     #[allow(non_camel_case_types)]
                     struct DeletePasskeySvc<T: Phone>(pub Arc<T>);
@@ -1545,6 +1910,232 @@ pub mod phone_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = DeletePasskeySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/cabled.phone.v1.Phone/PrunePasskeys" => {
+                    #[allow(non_camel_case_types)]
+                    struct PrunePasskeysSvc<T: Phone>(pub Arc<T>);
+                    impl<
+                        T: Phone,
+                    > tonic::server::UnaryService<super::PrunePasskeysRequest>
+                    for PrunePasskeysSvc<T> {
+                        type Response = super::PrunePasskeysResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PrunePasskeysRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Phone>::prune_passkeys(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PrunePasskeysSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/cabled.phone.v1.Phone/Export" => {
+                    #[allow(non_camel_case_types)]
+                    struct ExportSvc<T: Phone>(pub Arc<T>);
+                    impl<
+                        T: Phone,
+                    > tonic::server::ServerStreamingService<super::ExportRequest>
+                    for ExportSvc<T> {
+                        type Response = super::ExportPart;
+                        type ResponseStream = T::ExportStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ExportRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Phone>::export(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ExportSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/cabled.phone.v1.Phone/ConfirmExport" => {
+                    #[allow(non_camel_case_types)]
+                    struct ConfirmExportSvc<T: Phone>(pub Arc<T>);
+                    impl<
+                        T: Phone,
+                    > tonic::server::UnaryService<super::ConfirmExportRequest>
+                    for ConfirmExportSvc<T> {
+                        type Response = super::ConfirmExportResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ConfirmExportRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Phone>::confirm_export(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ConfirmExportSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/cabled.phone.v1.Phone/PlanImport" => {
+                    #[allow(non_camel_case_types)]
+                    struct PlanImportSvc<T: Phone>(pub Arc<T>);
+                    impl<
+                        T: Phone,
+                    > tonic::server::ClientStreamingService<super::PlanImportPart>
+                    for PlanImportSvc<T> {
+                        type Response = super::PlanImportResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                tonic::Streaming<super::PlanImportPart>,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Phone>::plan_import(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PlanImportSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.client_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/cabled.phone.v1.Phone/Import" => {
+                    #[allow(non_camel_case_types)]
+                    struct ImportSvc<T: Phone>(pub Arc<T>);
+                    impl<T: Phone> tonic::server::UnaryService<super::ImportRequest>
+                    for ImportSvc<T> {
+                        type Response = super::ImportResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ImportRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Phone>::import(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ImportSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -1,0 +1,80 @@
+//! What to do when the service refuses, or when there is none.
+//!
+//! Depends on the front end's client alone.
+
+use tonic::{Code, Status as Refusal};
+
+use crate::authenticator::Timestamp;
+use crate::cli::failure::{Failure, Status};
+use crate::cli::phone::date;
+use crate::cli::system;
+use crate::frontend::grpc::{CAUSE, SocketError, UNTIL};
+
+/// The service's refusal, with an exit status by its cause.
+pub(in crate::cli::phone) fn refused(refusal: &Refusal) -> Failure {
+    let cause = refusal.metadata().get(CAUSE).and_then(|cause| cause.to_str().ok());
+    let (status, hint) = match cause {
+        Some("locked-out") => (Status::Locked, until(refusal)),
+        Some(cause) => of_cause(cause),
+        None => match refusal.code() {
+            Code::Unavailable => {
+                (Status::Failure, "start it again with: cabled phone run".to_owned())
+            }
+            Code::Cancelled | Code::DeadlineExceeded => {
+                (Status::Failure, "it did not answer in time; look at what it does".to_owned())
+            }
+            _ => of_cause(""),
+        },
+    };
+    Failure::new(status, refusal.message(), hint)
+}
+
+/// The exit status and the next step for a cause that the service names.
+pub(in crate::cli::phone) fn of_cause(cause: &str) -> (Status, String) {
+    let (status, hint) = match cause {
+        "locked" => (Status::Locked, "cabled phone unlock"),
+        "wrong-pin" => (Status::Locked, "try again; nothing is lost by wrong PINs"),
+        "no-such-question" | "no-such-transaction" | "no-such-account" => {
+            (Status::Usage, "see: cabled phone pending")
+        }
+        "no-such-passkey" => (Status::Usage, "see: cabled phone passkeys list"),
+        "too-large" => (Status::Refused, "use a shorter name"),
+        "no-such-move" => (Status::Refused, "run the command again, one at a time"),
+        "already-there" => (Status::Refused, "run it again; nothing was changed"),
+        "no-age-key" => {
+            (Status::Usage, "a recipient begins with age1, an identity with AGE-SECRET-KEY-1")
+        }
+        "wrong-age-key" => (Status::Refused, "try another passphrase, or --identity FILE"),
+        "too-much-work" => (Status::Refused, "encrypt the file again with age itself"),
+        "no-age-file" => (Status::Storage, "check the file; nothing was changed"),
+        "no-document" => (Status::Storage, "export it again from the other program"),
+        "busy" => (Status::Failure, "wait until one of them is over"),
+        "code-too-old" => (Status::NotHeard, "show a new code on the laptop"),
+        "no-code" => (Status::Usage, "pass what the code says, from FIDO:/ on"),
+        "bad-request" => (Status::Usage, "check what was passed"),
+        "stopping" => (Status::Failure, "start it again with: cabled phone run"),
+        "storage" => (Status::Storage, "see what the service itself tells, with -v"),
+        _ => (Status::Failure, "see what the service itself tells, with -v"),
+    };
+    (status, hint.to_owned())
+}
+
+fn until(refusal: &Refusal) -> String {
+    let until = refusal.metadata().get(UNTIL).and_then(|until| until.to_str().ok()?.parse().ok());
+    let Some(until) = until else { return "wait a while; nothing is lost".to_owned() };
+    let left = u64::saturating_sub(until, system::unix_time());
+    let (left, at) = (date::span(left), date::iso(Timestamp(until)));
+    format!("try again in {left}, at {at}; nothing is lost")
+}
+
+/// There is no service, or no socket for one.
+pub(in crate::cli::phone) fn failed(error: &SocketError) -> Failure {
+    let (status, hint) = match error {
+        SocketError::InUse(_) => (Status::Usage, "stop that one, or name another --socket"),
+        SocketError::Absent(_) => (Status::Usage, "start it with: cabled phone run"),
+        SocketError::NoSocket(_) => (Status::Storage, "move it away, or name another --socket"),
+        SocketError::OpenFolder(_) => (Status::Storage, "name a folder of your own with --socket"),
+        _ => (Status::Storage, "name a place that you may use with --socket"),
+    };
+    Failure::because(status, error, hint)
+}

@@ -1,0 +1,249 @@
+//! A scan that the running service answers: the code is handed over, and its questions are put on this
+//! terminal until they are answered, here or elsewhere.
+//!
+//! Depends on the front end's client, never on the store.
+
+use std::future::Future;
+use std::pin::Pin as Pinned;
+
+use crate::authenticator::service::Question;
+use crate::authenticator::{ConsentRequest, Pin};
+use crate::cli::failure::{Failure, Status};
+use crate::cli::phone::consent::{self, LastSite, choose};
+use crate::cli::phone::outcome::{self, Record};
+use crate::cli::phone::remote::{self, refused};
+use crate::cli::phone::unlock::{TRIES, Vault, ask_pin};
+use crate::cli::phone::{Reporter, interrupted_terminal, no_terminal, or_interrupted};
+use crate::cli::terminal::Terminal;
+use crate::frontend::grpc::v1::event::What;
+use crate::frontend::grpc::v1::{
+    ApproveRequest, CancelTransactionRequest, DeclineRequest, GetStatusRequest, QuestionSettled,
+    SubmitQrRequest, UnlockRequest, WatchRequest,
+};
+use crate::frontend::grpc::{CAUSE, Client, read};
+
+/// A code to hand over.
+pub(super) struct Handover<'a> {
+    pub(super) reporter: Reporter,
+    pub(super) vault: &'a Vault,
+    pub(super) auto_approve: bool,
+    pub(super) any_age: bool,
+}
+
+/// Whoever answers the service's questions here.
+enum Answerer<'a> {
+    /// Nobody: there is no terminal, and others can answer.
+    Nobody,
+    /// The owner approved beforehand, with this PIN.
+    Standing(Pin),
+    /// Somebody on the terminal.
+    Asked(Terminal, &'a Vault),
+}
+
+type Asking<'a> = Pinned<Box<dyn Future<Output = Result<(), Failure>> + Send + 'a>>;
+
+impl Handover<'_> {
+    /// Hands the text over and stays until the transaction is over.
+    pub(super) async fn run(
+        &self,
+        mut client: Client,
+        text: String,
+        mut interrupt: Pinned<&mut (impl Future<Output = ()> + Send)>,
+    ) -> Result<(), Failure> {
+        let answerer = or_interrupted(interrupt.as_mut(), self.answerer(&mut client)).await?;
+        let request = SubmitQrRequest { text, any_age: self.any_age };
+        let begun = client.submit_qr(request).await.map_err(|r| refused(&r))?;
+        let transaction = begun.into_inner().transaction;
+        let request = WatchRequest { transaction: Some(transaction), only_new: false };
+        let mut events = client.watch(request).await.map_err(|r| refused(&r))?.into_inner();
+        let site = LastSite::default();
+        let mut record = Record::new(self.reporter, site.clone());
+        let (mut asking, mut asked, mut cancelled): (Option<Asking<'_>>, _, _) =
+            (None, None, false);
+        loop {
+            let event = tokio::select! {
+                biased;
+                () = interrupt.as_mut(), if !cancelled => {
+                    cancelled = true;
+                    asking = None;
+                    // One that is over already tells so itself.
+                    let request = CancelTransactionRequest { transaction };
+                    let _over = client.cancel_transaction(request).await;
+                    continue;
+                }
+                event = events.message() => event.map_err(|r| refused(&r))?,
+                settled = pending(asking.as_mut()) => {
+                    asking = None;
+                    settled?;
+                    continue;
+                }
+            };
+            match event.and_then(|event| event.what) {
+                None => return Err(unfinished()),
+                Some(What::Ended(ended)) => {
+                    return record.conclude(ended.failure.as_ref().map(outcome::end));
+                }
+                Some(What::Asked(question)) => {
+                    let Some(question) = read::question(question) else { continue };
+                    note(&site, &question.request);
+                    self.tell(&question, &answerer);
+                    asked = Some(question.id.0);
+                    asking = Some(answer(client.clone(), &answerer, question));
+                }
+                Some(What::Settled(QuestionSettled { question, .. })) => {
+                    // Answered elsewhere: what is on the terminal is withdrawn. An answer from here is
+                    // over already, or is just being acknowledged.
+                    if asked == Some(question) {
+                        asking = None;
+                    }
+                }
+                Some(what) => outcome::step(&what).into_iter().for_each(|step| record.hear(step)),
+            }
+        }
+    }
+
+    async fn answerer(&self, client: &mut Client) -> Result<Answerer<'_>, Failure> {
+        let status = client.get_status(GetStatusRequest {}).await.map_err(|r| refused(&r))?;
+        if status.into_inner().locked {
+            let (status, hint) = remote::of_cause("locked");
+            return Err(Failure::new(status, "the passkeys are locked", hint));
+        }
+        let pin = match (self.auto_approve, self.vault.pin_of_file()?, Terminal::open()) {
+            (true, Some(pin), _) => pin,
+            (true, None, Some(terminal)) => {
+                ask_pin(&terminal, "PIN of this phone's passkeys: ").await?
+            }
+            (true, None, None) => return Err(no_terminal()),
+            (false, _, Some(terminal)) => return Ok(Answerer::Asked(terminal, self.vault)),
+            (false, _, None) => return Ok(Answerer::Nobody),
+        };
+        // A wrong one is better known before a laptop waits for it.
+        let request = UnlockRequest { pin: pin.reveal().to_owned() };
+        client.unlock(request).await.map_err(|r| refused(&r))?;
+        Ok(Answerer::Standing(pin))
+    }
+
+    /// What is not said by the question on the terminal itself.
+    fn tell(&self, question: &Question, answerer: &Answerer<'_>) {
+        let id = question.id.0;
+        let words = match answerer {
+            Answerer::Asked(..) if !self.reporter.0.is_json() => return,
+            Answerer::Asked(..) => String::new(),
+            Answerer::Standing(_) => {
+                let headline = consent::headline(question.asker.into(), &question.request);
+                format!("{headline} Nobody is asked, as --auto-approve says.")
+            }
+            Answerer::Nobody => format!(
+                "{}\nAnswer with: cabled phone approve {id}, or decline {id}",
+                remote::question(question)
+            ),
+        };
+        self.reporter.step("asked", &words, remote::fields(question));
+    }
+}
+
+fn note(site: &LastSite, request: &ConsentRequest) {
+    if let (Ok(mut site), Some(asked)) = (site.lock(), consent::site(request)) {
+        *site = Some(asked.to_owned());
+    }
+}
+
+/// Never ready without a future.
+async fn pending(asking: Option<&mut Asking<'_>>) -> Result<(), Failure> {
+    match asking {
+        Some(asking) => asking.await,
+        None => std::future::pending().await,
+    }
+}
+
+fn answer<'a>(client: Client, answerer: &'a Answerer<'a>, question: Question) -> Asking<'a> {
+    match answerer {
+        Answerer::Nobody => Box::pin(std::future::pending()),
+        Answerer::Standing(pin) => Box::pin(beforehand(client, pin, question)),
+        Answerer::Asked(terminal, vault) => Box::pin(by_hand(client, terminal, vault, question)),
+    }
+}
+
+async fn beforehand(mut client: Client, pin: &Pin, question: Question) -> Result<(), Failure> {
+    match question.request.is_approved_beforehand() {
+        true => match approve(&mut client, &question, 0, pin).await? {
+            Tried::Over => Ok(()),
+            // The question stays open for others; but who said yes beforehand waits for nobody.
+            Tried::WrongPin(failure) => Err(failure),
+        },
+        false => decline(&mut client, &question).await,
+    }
+}
+
+async fn by_hand(
+    mut client: Client,
+    terminal: &Terminal,
+    vault: &Vault,
+    question: Question,
+) -> Result<(), Failure> {
+    let chosen = choose(terminal, question.asker.into(), &question.request).await;
+    let Some(account) = chosen.map_err(|error| interrupted_terminal(&error))? else {
+        return decline(&mut client, &question).await;
+    };
+    let file = vault.pin_of_file()?;
+    for _ in 0..TRIES {
+        let pin = match &file {
+            Some(pin) => pin.clone(),
+            None => ask_pin(terminal, "PIN, to prove that it is you: ").await?,
+        };
+        match approve(&mut client, &question, account, &pin).await? {
+            Tried::Over => return Ok(()),
+            Tried::WrongPin(failure) if file.is_some() => return Err(failure),
+            Tried::WrongPin(failure) => {
+                let said = terminal.say(&format!("Sorry, {}.\n", failure.error)).await;
+                said.map_err(|error| interrupted_terminal(&error))?;
+            }
+        }
+    }
+    decline(&mut client, &question).await
+}
+
+/// What became of an answer.
+enum Tried {
+    /// It counted, or another one did.
+    Over,
+    /// The question is still open.
+    WrongPin(Failure),
+}
+
+async fn approve(
+    client: &mut Client,
+    question: &Question,
+    account: usize,
+    pin: &Pin,
+) -> Result<Tried, Failure> {
+    let request = ApproveRequest {
+        question: question.id.0,
+        account: u32::try_from(account).unwrap_or(u32::MAX),
+        pin: pin.reveal().to_owned(),
+    };
+    match client.approve(request).await {
+        Ok(_) => Ok(Tried::Over),
+        Err(refusal) => match refusal.metadata().get(CAUSE).map(|cause| cause.as_bytes()) {
+            // Too many wrong PINs end the question, and the transaction tells so.
+            Some(b"no-such-question" | b"locked-out") => Ok(Tried::Over),
+            Some(b"wrong-pin") => Ok(Tried::WrongPin(refused(&refusal))),
+            _ => Err(refused(&refusal)),
+        },
+    }
+}
+
+async fn decline(client: &mut Client, question: &Question) -> Result<(), Failure> {
+    match client.decline(DeclineRequest { question: question.id.0 }).await {
+        Ok(_) => Ok(()),
+        Err(refusal) => match refusal.metadata().get(CAUSE).map(|cause| cause.as_bytes()) {
+            Some(b"no-such-question") => Ok(()),
+            _ => Err(refused(&refusal)),
+        },
+    }
+}
+
+fn unfinished() -> Failure {
+    let error = "the service stopped before the end was known";
+    Failure::new(Status::Failure, error, "start it again with: cabled phone run")
+}

@@ -94,6 +94,11 @@ async fn bad_requests_change_nothing() {
         ("PUT", "/api/passkeys/AAAA", "{}", 405),
         ("GET", "/api/unlock", "", 405),
         ("GET", "/../../etc/passwd", "", 404),
+        ("POST", "/api/prune", r#"{"ids":["!"]}"#, 404),
+        ("POST", "/api/prune", r#"{"ids":[]}"#, 200),
+        ("POST", "/api/export", r#"{"pin":"not this one","passphrase":"x"}"#, 403),
+        ("POST", "/api/export", r#"{"pin":"a long enough PIN","passphrase":""}"#, 422),
+        ("POST", "/api/export/7/kept", "{}", 410),
     ];
     for (method, path, body, status) in cases {
         let answer = send(&phone, method, path, &own, body).await;

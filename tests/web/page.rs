@@ -1,13 +1,16 @@
 //! The page as its user has it.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use cabled::authenticator::{ConsentRequest, Decision};
+use cabled::authenticator::store::exchange::Opener;
+use cabled::authenticator::{ConsentRequest, Decision, PasskeyStore as _};
 use serde_json::json;
+use zeroize::Zeroizing;
 
 use crate::browser::Browser;
 use crate::devtools::Page;
-use crate::phone::{PIN, Phone, accounts};
+use crate::phone::{NOW, PIN, Phone, accounts};
 use crate::soon;
 
 async fn size(page: &mut Page, width: u32, dark: bool) {
@@ -158,6 +161,76 @@ async fn passkeys_are_named_and_deleted_and_orphans_are_explained() {
     page.fill("#unlock input", PIN).await;
     page.click("#unlock button").await;
     page.shows("#passkeys article").await;
+    browser.end().await;
+    phone.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn orphans_are_pruned_and_passkeys_copied_to_a_file() {
+    let phone = Phone::start().await;
+    phone.has("contoso.com", "anna@contoso.com", true).await;
+    phone.has("contoso.com", "ben@contoso.com", false).await;
+    phone.has("fabrikam.com", "chris", false).await;
+    let mut browser = Browser::start().await;
+    size(&mut browser.page, 360, false).await;
+    open(&phone, &mut browser).await;
+    let page = &mut browser.page;
+    page.shows("#passkeys article").await;
+    page.click("#prune-open").await;
+    let words = page.text("#prune").await;
+    assert!(words.contains("ben@contoso.com") && words.contains("fabrikam.com: chris"), "{words}");
+    assert!(!words.contains("anna"), "{words}");
+    picture(page, "prune-narrow").await;
+    // One of them arrives after all while the user reads: it stays.
+    let chris = phone.store.find_by_rp("fabrikam.com").unwrap().remove(0).id;
+    phone.store.mark_delivered(&chris, NOW, &mut rand_core::OsRng).unwrap();
+    page.click("#prune button.danger").await;
+    page.until("!document.querySelector('#prune').open").await;
+    page.until("document.querySelector('#orphans').hidden").await;
+    assert_eq!(phone.store.list().unwrap().len(), 2);
+
+    let downloads = tempfile::tempdir().unwrap();
+    let allowed = json!({ "behavior": "allow", "downloadPath": downloads.path() });
+    page.call("Browser.setDownloadBehavior", allowed).await;
+    page.click("#export-open").await;
+    size(page, 360, true).await;
+    picture(page, "export-narrow-dark").await;
+    page.fill("#export input[name=passphrase]", "correct horse battery").await;
+    page.fill("#export input[name=again]", "correct horse").await;
+    page.fill("#export input[name=pin]", "not this one").await;
+    page.click("#export button.main").await;
+    page.until("document.querySelector('#export .problem').textContent.includes('differ')").await;
+    page.fill("#export input[name=again]", "correct horse battery").await;
+    page.click("#export button.main").await;
+    page.until("document.querySelector('#export .problem').textContent.includes('PIN is wrong')")
+        .await;
+    page.fill("#export input[name=pin]", PIN).await;
+    page.click("#export button.main").await;
+    page.until("document.querySelector('#exported').open").await;
+    assert!(page.text("#exported").await.contains("2 passkeys are in passkeys-"));
+    let marked = || phone.store.list().unwrap().iter().filter(|p| p.backup.backed_up).count();
+    assert_eq!(marked(), 0, "nobody has said yet that the file is there");
+    picture(page, "exported-narrow-dark").await;
+    page.click("#exported button.main").await;
+    page.until("!document.querySelector('#exported').open").await;
+    assert_eq!(marked(), 2);
+    let file = soon("the download", async {
+        loop {
+            let mut files = std::fs::read_dir(downloads.path()).unwrap().map(|f| f.unwrap().path());
+            match files.find(|file| file.extension().is_some_and(|kind| kind == "age")) {
+                Some(file) => break file,
+                None => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    });
+    let sealed = std::fs::read(file.await).unwrap();
+    let opener = Opener::Passphrase(Zeroizing::new("correct horse battery".to_owned()));
+    let document = opener.open(&sealed).unwrap();
+    let document: serde_json::Value = serde_json::from_slice(&document).unwrap();
+    let text = document.to_string();
+    assert!(
+        text.contains("contoso.com") && text.contains("fabrikam.com") && !text.contains("ben@")
+    );
     browser.end().await;
     phone.end().await;
 }

@@ -4,7 +4,8 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderName, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
@@ -13,9 +14,11 @@ use futures_util::Stream;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::watch;
+use zeroize::Zeroizing;
 
 use super::view;
-use crate::authenticator::service::{Error, QuestionId, Service};
+use crate::authenticator::service::{Error, MoveId, QuestionId, Service};
+use crate::authenticator::store::exchange::Lock;
 use crate::authenticator::store::{self, PinError};
 use crate::authenticator::{CredentialId, Pin};
 
@@ -39,6 +42,9 @@ pub(super) fn routes(service: Service, stopped: watch::Receiver<bool>) -> Router
         .route("/api/questions/{id}/approve", post(approve))
         .route("/api/questions/{id}/decline", post(decline))
         .route("/api/passkeys/{id}", delete(remove).patch(rename))
+        .route("/api/prune", post(prune))
+        .route("/api/export", post(export))
+        .route("/api/export/{id}/kept", post(kept))
         .with_state(Desk { service, stopped })
 }
 
@@ -119,6 +125,48 @@ async fn remove(State(desk): State<Desk>, Path(id): Path<String>) -> Answer {
     done(desk.service.vault().delete(read(&id)?).await)
 }
 
+#[derive(Deserialize)]
+struct Orphans {
+    ids: Vec<String>,
+}
+
+/// Deletes those that were shown, as far as they are orphans still.
+async fn prune(State(desk): State<Desk>, Json(asked): Json<Orphans>) -> Answer {
+    let ids = asked.ids.iter().map(|id| read(id)).collect::<Result<_, _>>()?;
+    let pruned = desk.service.vault().prune(ids, false).await?;
+    Ok(Json(json!({ "deleted": pruned.len() })))
+}
+
+#[derive(Deserialize)]
+struct Copying {
+    pin: String,
+    passphrase: String,
+}
+
+/// The encrypted file. What is not in it is told in headers, since the body is the file.
+async fn export(
+    State(desk): State<Desk>,
+    Json(asked): Json<Copying>,
+) -> Result<impl IntoResponse, Refusal> {
+    if asked.passphrase.is_empty() {
+        return Err(Refusal::NoPassphrase);
+    }
+    let lock = Lock::Passphrase(Zeroizing::new(asked.passphrase));
+    let copy = desk.service.export(read_pin(asked.pin)?, lock).await?;
+    let headers = [
+        (CONTENT_TYPE, "application/octet-stream".to_owned()),
+        (HeaderName::from_static("x-cabled-export"), copy.id.0.to_string()),
+        (HeaderName::from_static("x-cabled-passkeys"), copy.passkeys.len().to_string()),
+        (HeaderName::from_static("x-cabled-bound"), copy.bound.len().to_string()),
+    ];
+    Ok((headers, copy.sealed))
+}
+
+/// The user has the file: sites are told from now on that a copy exists.
+async fn kept(State(desk): State<Desk>, Path(id): Path<u64>) -> Answer {
+    done(desk.service.vault().exported(MoveId(id)).await)
+}
+
 fn read(id: &str) -> Result<CredentialId, Refusal> {
     view::read_id(id).ok_or(Refusal::Service(Error::Store(store::Error::NoSuchPasskey)))
 }
@@ -131,6 +179,7 @@ fn done(result: Result<(), Error>) -> Answer {
 enum Refusal {
     Service(Error),
     Pin(PinError),
+    NoPassphrase,
 }
 
 impl From<Error> for Refusal {
@@ -144,10 +193,15 @@ impl IntoResponse for Refusal {
         use store::Error as S;
         let (status, cause, words) = match &self {
             Self::Pin(error) => (StatusCode::UNPROCESSABLE_ENTITY, "pin", error.to_string()),
+            Self::NoPassphrase => {
+                let words = "a file needs a passphrase".to_owned();
+                (StatusCode::UNPROCESSABLE_ENTITY, "passphrase", words)
+            }
             Self::Service(error) => {
                 let (status, cause) = match error {
                     Error::Locked => (StatusCode::CONFLICT, "locked"),
                     Error::NoSuchQuestion => (StatusCode::GONE, "over"),
+                    Error::NoSuchMove => (StatusCode::GONE, "no-export"),
                     Error::Store(S::WrongPin { .. }) => (StatusCode::FORBIDDEN, "wrong-pin"),
                     Error::Store(S::LockedOut { .. }) => (StatusCode::FORBIDDEN, "locked-out"),
                     Error::Store(S::NoSuchPasskey) => (StatusCode::NOT_FOUND, "no-passkey"),

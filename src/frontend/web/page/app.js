@@ -111,8 +111,8 @@ async function attempt(form, trouble, work) {
     return true;
   } catch (error) {
     trouble.textContent = error.message;
-    const pin = form.querySelector("input[type=password]");
-    if (pin) { pin.value = ""; pin.focus(); }
+    const wrong = form.elements[error.field ?? "pin"];
+    if (wrong) { wrong.value = ""; wrong.focus(); }
     return false;
   } finally {
     buttons.forEach((button) => { button.disabled = false; });
@@ -137,14 +137,14 @@ function kept(passkey) {
       element("button", { type: "button", class: "small danger delete", "aria-label": `Delete ${named(passkey)} of ${passkey.rpId}`, on: () => deleting(passkey) }, "Delete")));
 }
 
-function dialog(box, work) {
+function dialog(box, work, then = () => {}) {
   const form = box.querySelector("form");
   const trouble = box.querySelector(".problem");
   trouble.textContent = "";
   form.onsubmit = (event) => {
     if (event.submitter?.value !== "yes") return;
     event.preventDefault();
-    attempt(form, trouble, work).then((done) => { if (done) box.close(); });
+    attempt(form, trouble, work).then((done) => { if (done) { box.close(); then(); } });
   };
   form.querySelectorAll("button[type=button]").forEach((button) => { button.onclick = () => box.close(); });
   box.showModal();
@@ -159,6 +159,53 @@ function renaming(passkey) {
   const field = $("#rename input");
   field.value = passkey.label ?? "";
   dialog($("#rename"), () => ask("PATCH", `/api/passkeys/${passkey.id}`, { label: field.value }));
+}
+
+let orphans = [];
+// Far below the length of a request.
+const PRUNED_AT_ONCE = 200;
+
+function pruning() {
+  const line = (passkey) => element("li", {}, element("span", { class: "site" }, passkey.rpId), `: ${named(passkey)}, made ${when(passkey.createdAt)}`);
+  // What is deleted is what is shown, whatever comes meanwhile.
+  const listed = orphans;
+  $("#prune-what").replaceChildren(...listed.map(line));
+  dialog($("#prune"), async () => {
+    for (let at = 0; at < listed.length; at += PRUNED_AT_ONCE) {
+      await ask("POST", "/api/prune", { ids: listed.slice(at, at + PRUNED_AT_ONCE).map(({ id }) => id) });
+    }
+  });
+}
+
+function exporting() {
+  const box = $("#export");
+  const form = box.querySelector("form");
+  form.reset();
+  let copy = null;
+  dialog(box, async () => {
+    const { passphrase, again, pin } = Object.fromEntries(new FormData(form));
+    if (passphrase !== again) throw Object.assign(new Error("These two passphrases differ."), { field: "again" });
+    copy = await download({ passphrase, pin });
+  }, () => { form.reset(); offer(copy); });
+}
+
+async function download(body) {
+  const headers = { "content-type": "application/json" };
+  const response = await fetch("/api/export", { method: "POST", headers, body: JSON.stringify(body) });
+  if (!response.ok) throw new Error(problem(await response.json().catch(() => ({}))));
+  const told = (name) => Number(response.headers.get(`x-cabled-${name}`));
+  return { id: told("export"), passkeys: told("passkeys"), bound: told("bound"), file: await response.blob() };
+}
+
+// The browser does not say whether it saved the file, so its user is asked.
+function offer({ id, passkeys, bound, file }) {
+  const name = `passkeys-${new Date().toISOString().slice(0, 10)}.age`;
+  const link = element("a", { href: URL.createObjectURL(file), download: name });
+  link.click();
+  const stayed = bound === 0 ? "" : ` ${bound} stayed: their sites were told that they never leave this phone.`;
+  $("#exported-what").textContent = `${passkeys === 1 ? "1 passkey is" : `${passkeys} passkeys are`} in ${name}, where your browser keeps downloads.${stayed}`;
+  dialog($("#exported"), () => ask("POST", `/api/export/${id}/kept`));
+  $("#exported").addEventListener("close", () => URL.revokeObjectURL(link.href), { once: true });
 }
 
 // A question that is still open keeps its form, and with it what was typed.
@@ -182,9 +229,11 @@ function showPasskeys(passkeys) {
   const cards = [...sites].map(([site, list]) => element("article", { class: "card" }, element("h3", { class: "site" }, site), element("ul", {}, ...list.map(kept))));
   $("#passkeys").replaceChildren(...cards);
   $("#no-passkeys").hidden = passkeys.length > 0;
-  const orphans = passkeys.filter(({ state }) => state === "created").length;
-  $("#orphans").hidden = orphans === 0;
-  $("#orphans").textContent = orphans === 1 ? "One passkey is possibly orphaned: saved here, but maybe unknown to its site." : `${orphans} passkeys are possibly orphaned: saved here, but maybe unknown to their sites.`;
+  $("#moving").hidden = passkeys.length === 0;
+  orphans = passkeys.filter(({ state }) => state === "created");
+  $("#orphans").hidden = orphans.length === 0;
+  $("#prune-open").textContent = orphans.length === 1 ? "Look at it" : "Look at them";
+  $("#orphans p").textContent = orphans.length === 1 ? "One passkey is possibly orphaned: saved here, but maybe unknown to its site." : `${orphans.length} passkeys are possibly orphaned: saved here, but maybe unknown to their sites.`;
 }
 
 let shown = "";
@@ -207,6 +256,8 @@ $("#unlock").addEventListener("submit", (event) => {
   const form = event.target;
   attempt(form, form.querySelector(".problem"), () => ask("POST", "/api/unlock", { pin: form.elements.pin.value })).then((done) => { if (done) form.reset(); });
 });
+$("#prune-open").addEventListener("click", pruning);
+$("#export-open").addEventListener("click", exporting);
 $("#lock").addEventListener("click", () => ask("POST", "/api/lock").then(refresh));
 
 const news = new EventSource("/api/news");

@@ -8,6 +8,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 
+use rustix::process;
 use rustix::termios::{self, LocalModes, OptionalActions, QueueSelector, Termios};
 use tokio::io::unix::AsyncFd;
 use zeroize::Zeroizing;
@@ -35,6 +36,11 @@ impl Terminal {
         )]
         let tty = AsyncFd::new(file.ok()?);
         tty.ok().map(Self)
+    }
+
+    /// Whether this program has the terminal; one in the background is stopped when it reads.
+    pub(crate) fn is_in_front(&self) -> bool {
+        termios::tcgetpgrp(self.0.get_ref()).is_ok_and(|group| group == process::getpgrp())
     }
 
     /// Writes a text.

@@ -311,3 +311,36 @@ fn without_a_terminal_others_are_told_how_to_answer() {
     assert!(error.contains("declined"), "{error}");
     laptop.end().failed(6);
 }
+
+#[test]
+fn the_terminal_of_the_service_asks_too() {
+    let place = Place::new();
+    let (socket, store) = (place.path("run/phone.sock"), place.path("store"));
+    let (radio, pin) = (place.radio(), place.path("pin"));
+    let words = format!(
+        "phone run --radio {radio} --relay {} --pin-file {pin} --socket {socket} --store {store}",
+        place.url
+    );
+    let mut service = OnTerminal::start(&words);
+    service.until("listens at");
+    let mut scan = |answer: &str, how: &str| {
+        let options = options_for("anna", serde_json::json!({}));
+        let (laptop, code) = place.laptop("register", &options, &[]);
+        let phone = Program::start(&["phone", "scan", &code, "--any-age", "--socket", &socket]);
+        service.seen.clear();
+        service.until("Save the passkey? [y/N] ");
+        service.types(answer);
+        service.until(how);
+        (laptop.end(), phone.end())
+    };
+    let (laptop, phone) = scan("n\r", "declined");
+    laptop.failed(6);
+    phone.failed(6);
+    // The PIN of the file verifies, as it does for the other commands.
+    let (laptop, phone) = scan("y\r", "approved");
+    laptop.succeeded();
+    phone.succeeded();
+    service.types("\x03");
+    let (status, seen) = service.end();
+    assert_eq!(status, Some(0), "{seen}");
+}

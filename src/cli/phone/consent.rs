@@ -4,6 +4,7 @@
 //! was typed more than a minute before: then it is asked for again. A PIN from a file stays as good
 //! as it was, since reading the file again would prove nothing more.
 
+mod by_hand;
 mod words;
 
 use std::io;
@@ -22,6 +23,7 @@ use crate::cli::failure::{Failure, Status};
 use crate::cli::system;
 use crate::cli::terminal::{Terminal, yes_or_no};
 
+pub(super) use by_hand::{Answers, Tried, by_hand};
 use words::closing;
 pub(super) use words::{Who, fields, headline, particulars, site};
 
@@ -149,7 +151,7 @@ impl Asked {
 }
 
 /// Asks for everything but the PIN: yes, with which account, or no.
-pub(super) async fn choose(
+async fn choose(
     terminal: &Terminal,
     who: Who,
     request: &ConsentRequest,

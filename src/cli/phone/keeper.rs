@@ -89,7 +89,7 @@ pub(super) enum Keeper {
 }
 
 /// What the store or the service said, as advice.
-fn failed(error: &Error) -> Failure {
+pub(super) fn failed(error: &Error) -> Failure {
     match error {
         Error::Store(error) => unlock::failed(error),
         error => {

@@ -81,7 +81,10 @@ impl Run {
         let (service, listener) = or_interrupted(interrupt.as_mut(), prepared).await?;
         let page = self.page(reporter, &service).await?;
         let key = self.uhid.then(|| key::Key::plug_in(reporter, &service)).transpose()?;
-        let told = questions::tell(reporter, &service);
+        // Nobody is asked where everything is approved, and machines read no questions.
+        let asks = !self.auto_approve && !ui.is_json();
+        let terminal = asks.then(Terminal::open).flatten();
+        let desk = questions::Desk { reporter, service: &service, vault, terminal };
         let place = listener.path().map(|path| path.display().to_string());
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = grpc::serve(service.clone(), listener, advise, async {
@@ -101,7 +104,7 @@ impl Run {
             () = interrupt => {}
             ended = &mut serving => return ended.map_err(|error| remote::failed(&error)),
             failure = key::ended(key) => return Err(failure),
-            () = told => {}
+            () = desk.run() => {}
         }
         systemd::notify("STOPPING=1");
         reporter.step("stopping", "Stopping; laptops are told that the phone hangs up.", json!({}));

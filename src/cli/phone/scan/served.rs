@@ -6,14 +6,14 @@
 use std::future::Future;
 use std::pin::Pin as Pinned;
 
-use crate::authenticator::service::Question;
+use crate::authenticator::service::{Question, QuestionId};
 use crate::authenticator::{ConsentRequest, Pin};
 use crate::cli::failure::{Failure, Status};
-use crate::cli::phone::consent::{self, LastSite, choose};
+use crate::cli::phone::consent::{self, Answers, LastSite, Tried, by_hand};
 use crate::cli::phone::outcome::{self, Record};
 use crate::cli::phone::remote::{self, refused};
-use crate::cli::phone::unlock::{TRIES, Vault, ask_pin};
-use crate::cli::phone::{Reporter, interrupted_terminal, no_terminal, or_interrupted};
+use crate::cli::phone::unlock::{Vault, ask_pin};
+use crate::cli::phone::{Reporter, no_terminal, or_interrupted};
 use crate::cli::terminal::Terminal;
 use crate::frontend::grpc::v1::event::What;
 use crate::frontend::grpc::v1::{
@@ -160,86 +160,52 @@ fn answer<'a>(client: Client, answerer: &'a Answerer<'a>, question: Question) ->
     match answerer {
         Answerer::Nobody => Box::pin(std::future::pending()),
         Answerer::Standing(pin) => Box::pin(beforehand(client, pin, question)),
-        Answerer::Asked(terminal, vault) => Box::pin(by_hand(client, terminal, vault, question)),
+        Answerer::Asked(terminal, vault) => {
+            let mut client = client;
+            Box::pin(async move { by_hand(&mut client, terminal, vault, &question).await })
+        }
     }
 }
 
 async fn beforehand(mut client: Client, pin: &Pin, question: Question) -> Result<(), Failure> {
     match question.request.is_approved_beforehand() {
-        true => match approve(&mut client, &question, 0, pin).await? {
+        true => match Answers::approve(&mut client, question.id, 0, pin).await? {
             Tried::Over => Ok(()),
             // The question stays open for others; but who said yes beforehand waits for nobody.
             Tried::WrongPin(failure) => Err(failure),
         },
-        false => decline(&mut client, &question).await,
+        false => Answers::decline(&mut client, question.id).await,
     }
 }
 
-async fn by_hand(
-    mut client: Client,
-    terminal: &Terminal,
-    vault: &Vault,
-    question: Question,
-) -> Result<(), Failure> {
-    let chosen = choose(terminal, question.asker.into(), &question.request).await;
-    let Some(account) = chosen.map_err(|error| interrupted_terminal(&error))? else {
-        return decline(&mut client, &question).await;
-    };
-    let file = vault.pin_of_file()?;
-    for _ in 0..TRIES {
-        let pin = match &file {
-            Some(pin) => pin.clone(),
-            None => ask_pin(terminal, "PIN, to prove that it is you: ").await?,
-        };
-        match approve(&mut client, &question, account, &pin).await? {
-            Tried::Over => return Ok(()),
-            Tried::WrongPin(failure) if file.is_some() => return Err(failure),
-            Tried::WrongPin(failure) => {
-                let said = terminal.say(&format!("Sorry, {}.\n", failure.error)).await;
-                said.map_err(|error| interrupted_terminal(&error))?;
-            }
+impl Answers for Client {
+    async fn approve(
+        &mut self,
+        id: QuestionId,
+        account: usize,
+        pin: &Pin,
+    ) -> Result<Tried, Failure> {
+        let account = u32::try_from(account).unwrap_or(u32::MAX);
+        let request = ApproveRequest { question: id.0, account, pin: pin.reveal().to_owned() };
+        match Client::approve(self, request).await {
+            Ok(_) => Ok(Tried::Over),
+            Err(refusal) => match refusal.metadata().get(CAUSE).map(|cause| cause.as_bytes()) {
+                // Too many wrong PINs end the question, and the transaction tells so.
+                Some(b"no-such-question" | b"locked-out") => Ok(Tried::Over),
+                Some(b"wrong-pin") => Ok(Tried::WrongPin(refused(&refusal))),
+                _ => Err(refused(&refusal)),
+            },
         }
     }
-    decline(&mut client, &question).await
-}
 
-/// What became of an answer.
-enum Tried {
-    /// It counted, or another one did.
-    Over,
-    /// The question is still open.
-    WrongPin(Failure),
-}
-
-async fn approve(
-    client: &mut Client,
-    question: &Question,
-    account: usize,
-    pin: &Pin,
-) -> Result<Tried, Failure> {
-    let request = ApproveRequest {
-        question: question.id.0,
-        account: u32::try_from(account).unwrap_or(u32::MAX),
-        pin: pin.reveal().to_owned(),
-    };
-    match client.approve(request).await {
-        Ok(_) => Ok(Tried::Over),
-        Err(refusal) => match refusal.metadata().get(CAUSE).map(|cause| cause.as_bytes()) {
-            // Too many wrong PINs end the question, and the transaction tells so.
-            Some(b"no-such-question" | b"locked-out") => Ok(Tried::Over),
-            Some(b"wrong-pin") => Ok(Tried::WrongPin(refused(&refusal))),
-            _ => Err(refused(&refusal)),
-        },
-    }
-}
-
-async fn decline(client: &mut Client, question: &Question) -> Result<(), Failure> {
-    match client.decline(DeclineRequest { question: question.id.0 }).await {
-        Ok(_) => Ok(()),
-        Err(refusal) => match refusal.metadata().get(CAUSE).map(|cause| cause.as_bytes()) {
-            Some(b"no-such-question") => Ok(()),
-            _ => Err(refused(&refusal)),
-        },
+    async fn decline(&mut self, id: QuestionId) -> Result<(), Failure> {
+        match Client::decline(self, DeclineRequest { question: id.0 }).await {
+            Ok(_) => Ok(()),
+            Err(refusal) => match refusal.metadata().get(CAUSE).map(|cause| cause.as_bytes()) {
+                Some(b"no-such-question") => Ok(()),
+                _ => Err(refused(&refusal)),
+            },
+        }
     }
 }
 

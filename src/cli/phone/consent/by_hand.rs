@@ -1,0 +1,68 @@
+//! A question of the service, put on a terminal: by the service itself, or by a client of it.
+//!
+//! Depends on the terminal alone; where an answer goes is the caller's.
+
+use std::future::Future;
+
+use super::choose;
+use crate::authenticator::Pin;
+use crate::authenticator::service::{Question, QuestionId};
+use crate::cli::failure::Failure;
+use crate::cli::phone::interrupted_terminal;
+use crate::cli::phone::unlock::{TRIES, Vault, ask_pin};
+use crate::cli::terminal::Terminal;
+
+/// What became of an approval.
+pub(in crate::cli::phone) enum Tried {
+    /// It counted, or another answer did.
+    Over,
+    /// The question is still open.
+    WrongPin(Failure),
+}
+
+/// Takes answers to questions. One that comes too late is no failure.
+pub(in crate::cli::phone) trait Answers {
+    /// Says yes.
+    fn approve(
+        &mut self,
+        id: QuestionId,
+        account: usize,
+        pin: &Pin,
+    ) -> impl Future<Output = Result<Tried, Failure>> + Send;
+
+    /// Says no.
+    fn decline(&mut self, id: QuestionId) -> impl Future<Output = Result<(), Failure>> + Send;
+}
+
+/// Asks until there is an answer. Drop it when the question is over.
+///
+/// # Errors
+///
+/// The terminal fails, the file of `--pin-file` has no PIN or a wrong one, or nobody takes the answer.
+pub(in crate::cli::phone) async fn by_hand(
+    answers: &mut impl Answers,
+    terminal: &Terminal,
+    vault: &Vault,
+    question: &Question,
+) -> Result<(), Failure> {
+    let chosen = choose(terminal, question.asker.into(), &question.request).await;
+    let Some(account) = chosen.map_err(|error| interrupted_terminal(&error))? else {
+        return answers.decline(question.id).await;
+    };
+    let file = vault.pin_of_file()?;
+    for _ in 0..TRIES {
+        let pin = match &file {
+            Some(pin) => pin.clone(),
+            None => ask_pin(terminal, "PIN, to prove that it is you: ").await?,
+        };
+        match answers.approve(question.id, account, &pin).await? {
+            Tried::Over => return Ok(()),
+            Tried::WrongPin(failure) if file.is_some() => return Err(failure),
+            Tried::WrongPin(failure) => {
+                let said = terminal.say(&format!("Sorry, {}.\n", failure.error)).await;
+                said.map_err(|error| interrupted_terminal(&error))?;
+            }
+        }
+    }
+    answers.decline(question.id).await
+}

@@ -281,6 +281,7 @@ fn the_question_is_answered_elsewhere() {
     served.with_pin(&["approve"]).succeeded();
     let (status, seen) = terminal.end();
     assert_eq!(status, Some(0), "{seen}");
+    assert!(seen.contains("Approved."), "{seen}");
     assert!(seen.contains("Passkey saved for passkeys.example"), "{seen}");
     laptop.end().succeeded();
 }

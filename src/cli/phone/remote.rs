@@ -23,7 +23,7 @@ mod refusal;
 mod words;
 
 pub(super) use refusal::{failed, of_cause, refused};
-pub(super) use words::{fields, question};
+pub(super) use words::{fields, how, question};
 
 /// Where the service listens.
 #[derive(Args, Clone, Debug)]

@@ -52,7 +52,7 @@ fn what(what: What) -> (&'static str, String, Value) {
         },
         What::Settled(settled) => {
             let (words, how) = how(settled.how());
-            let words = format!("Question {}: {words}.", settled.question);
+            let words = format!("Question {}: {words}", settled.question);
             ("settled", words, json!({ "question": settled.question, "how": how }))
         }
         What::Ended(ended) => match ended.failure {
@@ -75,11 +75,14 @@ fn unknown() -> (&'static str, String, Value) {
     ("unknown", words.to_owned(), json!({}))
 }
 
-fn how(how: Settled) -> (&'static str, &'static str) {
+/// How a question went: words, and a name for machines.
+pub(in crate::cli::phone) fn how(how: Settled) -> (&'static str, &'static str) {
     match how {
-        Settled::Approved => ("approved", "approved"),
-        Settled::Declined => ("declined", "declined"),
-        Settled::LockedOut => ("too many wrong PINs", "locked-out"),
-        Settled::Withdrawn | Settled::Unspecified => ("withdrawn", "withdrawn"),
+        Settled::Approved => ("Approved.", "approved"),
+        Settled::Declined => ("Declined.", "declined"),
+        Settled::LockedOut => ("Too many wrong PINs.", "locked-out"),
+        Settled::Withdrawn | Settled::Unspecified => {
+            ("Withdrawn: nobody waits for it any more.", "withdrawn")
+        }
     }
 }

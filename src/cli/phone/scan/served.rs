@@ -6,6 +6,8 @@
 use std::future::Future;
 use std::pin::Pin as Pinned;
 
+use serde_json::json;
+
 use crate::authenticator::service::{Question, QuestionId};
 use crate::authenticator::{ConsentRequest, Pin};
 use crate::cli::failure::{Failure, Status};
@@ -17,8 +19,8 @@ use crate::cli::phone::{Reporter, no_terminal, or_interrupted};
 use crate::cli::terminal::Terminal;
 use crate::frontend::grpc::v1::event::What;
 use crate::frontend::grpc::v1::{
-    ApproveRequest, CancelTransactionRequest, DeclineRequest, GetStatusRequest, QuestionSettled,
-    SubmitQrRequest, UnlockRequest, WatchRequest,
+    ApproveRequest, CancelTransactionRequest, DeclineRequest, GetStatusRequest, SubmitQrRequest,
+    UnlockRequest, WatchRequest,
 };
 use crate::frontend::grpc::{CAUSE, Client, read};
 
@@ -90,12 +92,14 @@ impl Handover<'_> {
                     asked = Some(question.id.0);
                     asking = Some(answer(client.clone(), &answerer, question));
                 }
-                Some(What::Settled(QuestionSettled { question, .. })) => {
-                    // Answered elsewhere: what is on the terminal is withdrawn. An answer from here is
-                    // over already, or is just being acknowledged.
-                    if asked == Some(question) {
+                Some(What::Settled(settled)) => {
+                    // Perhaps elsewhere: what is still on the terminal is withdrawn.
+                    if asked == Some(settled.question) {
                         asking = None;
                     }
+                    let (words, how) = remote::how(settled.how());
+                    let fields = json!({ "question": settled.question, "how": how });
+                    self.reporter.step("settled", words, fields);
                 }
                 Some(what) => outcome::step(&what).into_iter().for_each(|step| record.hear(step)),
             }

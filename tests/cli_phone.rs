@@ -35,7 +35,10 @@ fn run(args: &[&str]) -> Output {
 /// Runs the binary without a terminal, with nothing of this process's settings.
 fn run_with_input(args: &[&str], input: &str) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cabled"));
-    for name in ["CABLED_STORE", "CABLED_PIN_FILE", "CABLED_RELAY", "CABLED_RADIO", "CABLED_CA"] {
+    for name in ["STORE", "PIN_FILE", "RELAY", "RADIO", "CA", "SOCKET"] {
+        command.env_remove(format!("CABLED_{name}"));
+    }
+    for name in ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "XDG_RUNTIME_DIR"] {
         command.env_remove(name);
     }
     command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -8,7 +8,7 @@
     reason = "a test fails by panicking"
 )]
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead, BufReader};
 use std::process::{Command, Output, Stdio};
 
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
@@ -26,9 +26,11 @@ fn run(args: &[&str]) -> Output {
 
 fn binary(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cabled"));
-    for variable in ["CABLED_RADIO", "CABLED_RELAY", "CABLED_CA", "CABLED_STORE", "CABLED_PIN_FILE"]
-    {
-        command.env_remove(variable);
+    for name in ["RADIO", "RELAY", "CA", "STORE", "PIN_FILE", "SOCKET"] {
+        command.env_remove(format!("CABLED_{name}"));
+    }
+    for name in ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "XDG_RUNTIME_DIR"] {
+        command.env_remove(name);
     }
     command.arg("--json").args(args);
     command
@@ -147,4 +149,64 @@ fn a_phone_that_finds_no_relay_keeps_to_the_schema() {
     assert_eq!(names.last().map(String::as_str), Some("result"));
     assert!(names.iter().any(|n| n == "store-created"), "{names:?}");
     assert_eq!(events(&schema, &output.stderr), ["failed"]);
+}
+
+#[test]
+fn the_service_and_its_clients_keep_to_the_schema() {
+    let (_folder, path) = place();
+    let (air, socket, store) = (format!("air:{}", path("air")), path("run/s"), path("store"));
+    let both = ["--radio", &air, "--relay", "ws://127.0.0.1:1"];
+    let (at, pin) = (["--socket", &socket], path("pin"));
+    let own = ["--store", &store, "--pin-file", &pin];
+    let started = |args: &[&str]| {
+        let mut child = binary(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let told = BufReader::new(child.stdout.take().unwrap());
+        (child, told)
+    };
+    let until = |told: &mut dyn BufRead, wanted: &str| {
+        let mut line = String::new();
+        while !line.contains(wanted) {
+            line.clear();
+            assert!(told.read_line(&mut line).unwrap() > 0, "{wanted} never came");
+        }
+        line
+    };
+    let schema = schema();
+    let (mut service, mut said) =
+        started(&[&["phone", "run", "--web"], &both[..], &own, &at].concat());
+    event(&schema, &until(&mut said, "\"web\""));
+    event(&schema, &until(&mut said, "\"serving\""));
+    let (mut watch, mut seen) = started(&[&["phone", "watch"], &at[..]].concat());
+    event(&schema, &until(&mut seen, "\"watching\""));
+    let offline = ["register", "--rp-id", "a.example", "--offline"];
+    let mut laptop = binary(&[&offline[..], &both].concat());
+    let mut laptop = laptop.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut told = BufReader::new(laptop.stderr.take().unwrap());
+    let code: serde_json::Value = serde_json::from_str(&until(&mut told, "FIDO:/")).unwrap();
+    let scan =
+        ["phone", "scan", "--pin-file", &pin, "--auto-approve", code["text"].as_str().unwrap()];
+    let phone = run(&[&scan[..], &at].concat());
+    assert!(laptop.wait().unwrap().success() && phone.status.success(), "{phone:?}");
+    let names = events(&schema, &phone.stdout);
+    for name in ["asked", "settled", "saved", "acknowledged"] {
+        assert!(names.iter().any(|n| n == name), "{name} is missing in {names:?}");
+    }
+    assert_eq!(names.last().map(String::as_str), Some("result"));
+    let mut line = String::new();
+    let mut names = Vec::new();
+    while names.last().map(String::as_str) != Some("ended") {
+        line.clear();
+        assert!(seen.read_line(&mut line).unwrap() > 0, "{names:?}");
+        names.push(event(&schema, &line));
+    }
+    assert!(names.iter().any(|name| name == "scanned"), "{names:?}");
+    watch.kill().unwrap();
+    watch.wait().unwrap();
+    let stop = format!("kill -INT {}", service.id());
+    assert!(std::process::Command::new("sh").args(["-c", &stop]).status().unwrap().success());
+    let mut rest = String::new();
+    std::io::Read::read_to_string(&mut said, &mut rest).unwrap();
+    assert!(service.wait().unwrap().success());
+    let names = events(&schema, rest.as_bytes());
+    assert_eq!(names, ["asked", "approved", "stopping", "stopped"]);
 }

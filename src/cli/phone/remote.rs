@@ -186,6 +186,7 @@ async fn pending(client: &mut Client, reporter: Reporter) -> Result<(), Failure>
 async fn watch(client: &mut Client, reporter: Reporter) -> Result<(), Failure> {
     let request = WatchRequest { transaction: None, only_new: true };
     let mut events = client.watch(request).await.map_err(|r| refused(&r))?.into_inner();
+    reporter.step("watching", "Watching, until Ctrl-C.", json!({}));
     while let Some(event) = events.message().await.map_err(|r| refused(&r))? {
         let (name, words, fields) = words::event(event);
         reporter.step(name, &words, fields);

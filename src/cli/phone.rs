@@ -12,6 +12,7 @@ mod consent;
 pub(super) mod date;
 mod exchange;
 mod keeper;
+mod making;
 mod orphans;
 mod outcome;
 mod passkeys;

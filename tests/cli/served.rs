@@ -34,11 +34,16 @@ impl Served {
     }
 
     fn over(place: Place) -> Self {
+        Self::with(place, &[])
+    }
+
+    fn with(place: Place, more: &[&str]) -> Self {
         let (radio, pin) = (place.radio(), place.path("pin"));
         let mut words = vec!["phone", "run", "--json", "--radio", &radio, "--relay", &place.url];
         words.extend(["--pin-file", &pin]);
         let (socket, store) = (place.path("run/phone.sock"), place.path("store"));
         words.extend(["--socket", &socket, "--store", &store]);
+        words.extend(more);
         let mut service = Program::start(&words);
         service.says(|line| line.contains("\"serving\""));
         Self { place, _service: service }
@@ -344,4 +349,34 @@ fn the_terminal_of_the_service_asks_too() {
     service.types("\x03");
     let (status, seen) = service.end();
     assert_eq!(status, Some(0), "{seen}");
+}
+
+#[test]
+fn a_make_of_ones_own_is_stated() {
+    use base64::Engine as _;
+    let make = ["--aaguid", "01234567-89ab-cdef-0123-456789abcdef"];
+    let (error, hint) =
+        run(&["phone", "run", "--aaguid", "d548826e-79b4-db40-a3d8-11116f7e8349"]).failed(2);
+    assert!(error.contains("another vendor"), "{error} {hint}");
+    for (attestation, format) in [("self", "packed"), ("none", "none")] {
+        let served =
+            Served::with(Place::new(), &[&make[..], &["--attestation", attestation]].concat());
+        let options = options_for("anna", serde_json::json!({}));
+        let mut options: Value = serde_json::from_str(&options).unwrap();
+        options["attestation"] = "direct".into();
+        let options = options.to_string();
+        let (laptop, code) = served.place.laptop("register", &options, &[]);
+        let phone = served.scan(&code, &["--attestation", "none"]);
+        let laptop = laptop.end().succeeded();
+        // What is said to the client does not count, and it says so.
+        let phone = phone.end().succeeded();
+        assert!(phone.err.iter().any(|line| line.contains("does not count")), "{phone:#?}");
+        let answer: Value = serde_json::from_str(&laptop.out[0]).unwrap();
+        let object = answer["response"]["attestationObject"].as_str().unwrap();
+        let object = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(object).unwrap();
+        let has = |part: &[u8]| object.windows(part.len()).any(|window| window == part);
+        assert!(has(format.as_bytes()), "{answer}");
+        let own = [0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef];
+        assert!(has(&[own, own].concat()), "{answer}");
+    }
 }

@@ -14,11 +14,12 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::keeper::{self, Place};
+use super::making::Making;
 use super::remote::{self, Socket};
 use super::unlock::Vault;
 use super::{Reporter, or_interrupted, scan};
 use crate::authenticator::service::{Service, Setup};
-use crate::authenticator::{Config, Error, Locked, Store, Verification};
+use crate::authenticator::{Error, Locked, Store, Verification};
 use crate::cli::advice;
 use crate::cli::args::Link;
 use crate::cli::companion::{Fingers, Notes, Words};
@@ -68,6 +69,8 @@ pub(super) struct Run {
     /// Let a fingerprint approve, on a button of the notification; needs fprintd and an enrolled finger
     #[arg(long, requires = "notify")]
     fingerprint: bool,
+    #[command(flatten)]
+    making: Making,
     #[command(flatten)]
     link: Link,
 }
@@ -173,7 +176,7 @@ impl Run {
             open,
             radio,
             phone,
-            engine: Config::default(),
+            engine: self.making.config(),
             standing: self.auto_approve.then(Verification::standing_approval),
             sources: keeper::sources(),
         };

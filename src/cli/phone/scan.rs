@@ -10,18 +10,18 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 pub(super) use open::Open;
 use served::Handover;
 
 use super::consent::{LastSite, Owner, Way, somebody_decides};
 use super::date::{SKEW, TOO_OLD};
 use super::keeper::Place;
+use super::making::Making;
 use super::outcome::{End, Here, Record};
 use super::unlock::Vault;
 use super::{Reporter, blocking, date, or_interrupted};
-use crate::authenticator::engine::{Attestation, SeveralAccounts};
-use crate::authenticator::{Config, Engine, Error, Phone, PhoneConfig, Store, Timestamp};
+use crate::authenticator::{Engine, Error, Phone, PhoneConfig, Store, Timestamp};
 use crate::ble::Radio;
 use crate::cli::args::{Link, read_fido_text, read_input};
 use crate::cli::failure::{Failure, Status};
@@ -50,30 +50,13 @@ pub(super) struct Scan {
     /// Agree to everything without asking; for tests and machines that nobody sits at
     #[arg(long)]
     auto_approve: bool,
-    /// How a new passkey is attested: signed by itself, or not at all
-    #[arg(long, value_name = "HOW", value_enum, default_value = "self")]
-    attestation: Attested,
-    /// Where to choose among several accounts: here, or on the laptop, which then sees them all
-    #[arg(long, value_name = "WHERE", value_enum, default_value = "phone")]
-    choose: Choose,
+    #[command(flatten)]
+    making: Making,
     /// Take a code that was shown more than 15 minutes ago, or that says so because of a wrong clock
     #[arg(long)]
     any_age: bool,
     #[command(flatten)]
     link: Link,
-}
-
-#[derive(ValueEnum, Clone, Copy, Debug)]
-enum Attested {
-    #[value(name = "self")]
-    Itself,
-    None,
-}
-
-#[derive(ValueEnum, Clone, Copy, Debug)]
-enum Choose {
-    Phone,
-    Laptop,
 }
 
 /// All that a transaction needs.
@@ -132,8 +115,7 @@ impl Scan {
     }
 
     fn leave_to_the_service(&self, reporter: Reporter) {
-        let usual = matches!((self.attestation, self.choose), (Attested::Itself, Choose::Phone));
-        if !usual || self.link.is_named() {
+        if !self.making.is_usual() || self.link.is_named() {
             reporter.note(
                 "the running service answers, with its own radio, relay and attestation: what is \
                  said about them here does not count",
@@ -153,7 +135,7 @@ impl Scan {
         let way = Way::of(self.auto_approve, terminal, &unlocked);
         let owner = Owner { reporter, site, way };
         let here = Here(unlocked.store.clone());
-        let engine = Engine::new(unlocked.store, owner, self.engine_config());
+        let engine = Engine::new(unlocked.store, owner, self.making.config());
         let phone = Phone::new(radio, config, engine).map_err(|e| advice::authenticator(&e))?;
         Ok(Ready { phone, record, here })
     }
@@ -168,20 +150,6 @@ impl Scan {
             (None, Some("-")) => blocking(read_fido_text).await??,
             (None, text) => text.unwrap_or_default().to_owned(),
         })
-    }
-
-    fn engine_config(&self) -> Config {
-        Config {
-            attestation: match self.attestation {
-                Attested::Itself => Attestation::PackedSelf,
-                Attested::None => Attestation::None,
-            },
-            several_accounts: match self.choose {
-                Choose::Phone => SeveralAccounts::AskUser,
-                Choose::Laptop => SeveralAccounts::AskClient,
-            },
-            ..Config::default()
-        }
     }
 }
 

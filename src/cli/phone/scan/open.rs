@@ -7,11 +7,12 @@
 
 use clap::Args;
 
-use super::{Attested, Choose, Scan, young_enough};
+use super::{Scan, young_enough};
 use crate::cli::advice;
 use crate::cli::args::Link;
 use crate::cli::failure::{Failure, Status};
 use crate::cli::phone::keeper::Place;
+use crate::cli::phone::making::Making;
 use crate::cli::phone::{interrupted_terminal, or_interrupted};
 use crate::cli::system;
 use crate::cli::terminal::Terminal;
@@ -49,8 +50,7 @@ impl Open {
             image: None,
             screen: false,
             auto_approve: false,
-            attestation: Attested::Itself,
-            choose: Choose::Phone,
+            making: Making::USUAL,
             any_age: false,
             link: self.link.clone(),
         }

@@ -27,7 +27,7 @@ fn scan(bus: &PrivateBus) -> Child {
     command.kill_on_drop(true).spawn().unwrap()
 }
 
-fn code() -> String {
+pub(crate) fn code() -> String {
     let key = PrivateKey::from_scalar(&Secret::new([1; 32])).unwrap();
     let contents = QrContents {
         identity: *key.public(),

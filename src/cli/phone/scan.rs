@@ -2,6 +2,7 @@
 
 mod look;
 mod open;
+mod paste;
 #[cfg(target_os = "linux")]
 mod portal;
 mod served;
@@ -12,6 +13,7 @@ use std::pin::Pin;
 
 use clap::Args;
 pub(super) use open::Open;
+use paste::Copied;
 use served::Handover;
 
 use super::consent::{LastSite, Owner, Way, somebody_decides};
@@ -38,7 +40,7 @@ const OLD: u64 = 5 * 60;
 #[derive(Args, Clone, Debug)]
 pub(super) struct Scan {
     /// The code's text, which begins with FIDO:/, or - to read it from standard input
-    #[arg(value_name = "TEXT", required_unless_present_any = ["image", "screen"])]
+    #[arg(value_name = "TEXT", required_unless_present_any = ["image", "screen", "clipboard"])]
     text: Option<String>,
     /// Find the code in a picture or a screenshot, or - to read one from standard input
     #[arg(long, value_name = "FILE", conflicts_with = "text")]
@@ -47,6 +49,10 @@ pub(super) struct Scan {
     /// Wayland takes one picture through the desktop's portal
     #[arg(long, conflicts_with_all = ["text", "image"])]
     screen: bool,
+    /// Take what was copied: a picture of the code, or its text, which is a link and no scan, so that it is
+    /// asked first what you are looking at
+    #[arg(long, conflicts_with_all = ["text", "image", "screen"])]
+    clipboard: bool,
     /// Agree to everything without asking; for tests and machines that nobody sits at
     #[arg(long)]
     auto_approve: bool,
@@ -80,10 +86,10 @@ impl Scan {
         mut interrupt: Pin<&mut (impl Future<Output = ()> + Send)>,
     ) -> Result<(), Failure> {
         let reporter = Reporter(ui);
-        let looked = async { Ok((self.text(reporter).await?, place.service().await?)) };
-        let (text, service) = or_interrupted(interrupt.as_mut(), looked).await?;
+        let text = or_interrupted(interrupt.as_mut(), self.text(reporter)).await?;
         let contents = QrContents::decode(text.trim()).map_err(|error| advice::qr(&error))?;
         self.check(reporter, &contents)?;
+        let service = or_interrupted(interrupt.as_mut(), place.service()).await?;
         if let Some(client) = service {
             self.leave_to_the_service(reporter);
             let (vault, auto_approve, any_age) = (place.vault, self.auto_approve, self.any_age);
@@ -142,6 +148,10 @@ impl Scan {
 
     async fn text(&self, reporter: Reporter) -> Result<String, Failure> {
         Ok(match (&self.image, self.text.as_deref()) {
+            _ if self.clipboard => match paste::copied().await? {
+                Copied::Scanned(text) => text,
+                Copied::Text(text) => open::meant(text, open::From::Clipboard).await?,
+            },
             _ if self.screen => look::for_code(reporter).await?,
             (Some(file), _) => {
                 let file = file.clone();

@@ -31,15 +31,9 @@ pub(in crate::cli::phone) struct Open {
 
 impl Open {
     pub(in crate::cli::phone) async fn run(&self, ui: Ui, place: Place<'_>) -> Result<(), Failure> {
-        let contents = QrContents::decode(self.uri.trim()).map_err(|error| advice::qr(&error))?;
-        young_enough(&contents, system::unix_time())?;
-        let terminal = Terminal::open().ok_or_else(nobody)?;
         let mut interrupt = std::pin::pin!(system::interrupted());
-        let meant = or_interrupted(interrupt.as_mut(), ask(&terminal, &contents)).await?;
-        drop(terminal);
-        if !meant {
-            return Err(stopped());
-        }
+        let meant = meant(self.uri.clone(), From::Link);
+        or_interrupted(interrupt.as_mut(), meant).await?;
         self.scan().answer(ui, place, interrupt).await
     }
 
@@ -49,6 +43,7 @@ impl Open {
             text: Some(self.uri.clone()),
             image: None,
             screen: false,
+            clipboard: false,
             auto_approve: false,
             making: Making::USUAL,
             any_age: false,
@@ -57,27 +52,49 @@ impl Open {
     }
 }
 
-async fn ask(terminal: &Terminal, contents: &QrContents) -> Result<bool, Failure> {
-    let asked = async {
-        terminal.say(&warning(contents.intent())).await?;
-        terminal.confirm("Did you start this yourself, and do you see the code there?").await
-    };
-    asked.await.map_err(|error| interrupted_terminal(&error))
+/// Where a text comes from that nobody scanned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum From {
+    Link,
+    Clipboard,
 }
 
-fn warning(intent: Hint) -> String {
+/// The text back, once its user has said that they see the code.
+///
+/// # Errors
+///
+/// It is no code, or one of long ago; there is nobody to ask; the answer is no.
+pub(super) async fn meant(text: String, from: From) -> Result<String, Failure> {
+    let contents = QrContents::decode(text.trim()).map_err(|error| advice::qr(&error))?;
+    young_enough(&contents, system::unix_time())?;
+    let terminal = Terminal::open().ok_or_else(nobody)?;
+    let asked = async {
+        terminal.say(&warning(from, contents.intent())).await?;
+        terminal.confirm("Did you start this yourself, and do you see the code there?").await
+    };
+    match asked.await.map_err(|error| interrupted_terminal(&error))? {
+        true => Ok(text),
+        false => Err(stopped()),
+    }
+}
+
+fn warning(from: From, intent: Hint) -> String {
+    let came = match from {
+        From::Link => "You opened a link.",
+        From::Clipboard => "You copied a text.",
+    };
     let what = match intent {
         Hint::MakeCredential => "save a passkey",
         Hint::GetAssertion => "sign in",
         _ => "use this phone",
     };
     format!(
-        "\nYou opened a link. You did not scan a code.\n\n\
+        "\n{came} You did not scan a code.\n\n\
          It lets another device {what} with the passkeys of this phone. Anybody can put such a link on a \
-         web page or into a message. If somebody made you open it, that other device is theirs: they would \
+         web page or into a message. If somebody made you do this, that other device is theirs: they would \
          be signed in as you, or have your next passkey.\n\n\
          Go on only if you started this yourself a moment ago, and see this very code as a picture on the \
-         screen of a device that you hold or sit at. If a page or a person told you to open the link, \
+         screen of a device that you hold or sit at. If a page or a person told you to do this, \
          answer no.\n\n"
     )
 }
@@ -103,9 +120,14 @@ mod tests {
 
     #[test]
     fn the_warning_says_what_the_link_does() {
-        assert!(warning(Hint::MakeCredential).contains("lets another device save a passkey"));
-        let text = warning(Hint::GetAssertion);
-        assert!(text.contains("lets another device sign in"));
+        assert!(
+            warning(From::Link, Hint::MakeCredential)
+                .contains("lets another device save a passkey")
+        );
+        let text = warning(From::Clipboard, Hint::GetAssertion);
+        assert!(
+            text.contains("You copied a text.") && text.contains("lets another device sign in")
+        );
         assert!(text.contains("signed in as you"));
     }
 }

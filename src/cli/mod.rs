@@ -5,6 +5,8 @@
 
 mod advice;
 mod args;
+#[cfg(any(feature = "camera", test))]
+mod camera;
 mod ceremony;
 #[cfg(target_os = "linux")]
 pub mod companion;

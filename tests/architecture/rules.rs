@@ -71,6 +71,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("btleplug", &["ble/btleplug"]),
     ("clap", &["cli/"]),
     ("image", &["cli/"]),
+    ("linuxvideo", &["cli/camera"]),
     ("listenfd", &["cli/phone/run"]),
     ("minicbor", &["cbor"]),
     ("miniz_oxide", &["authenticator/engine/site_data", "client/webauthn"]),

@@ -1,5 +1,7 @@
 //! `cabled phone scan`: from the text of a code to an answer that the laptop took.
 
+#[cfg(feature = "camera")]
+mod camera;
 mod look;
 mod open;
 mod paste;
@@ -11,7 +13,7 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 pub(super) use open::Open;
 use paste::Copied;
 use served::Handover;
@@ -38,21 +40,26 @@ const OLD: u64 = 5 * 60;
 
 /// Answers the code that a laptop shows
 #[derive(Args, Clone, Debug)]
+#[command(group(ArgGroup::new("source").required(true)))]
 pub(super) struct Scan {
     /// The code's text, which begins with FIDO:/, or - to read it from standard input
-    #[arg(value_name = "TEXT", required_unless_present_any = ["image", "screen", "clipboard"])]
+    #[arg(value_name = "TEXT", group = "source")]
     text: Option<String>,
     /// Find the code in a picture or a screenshot, or - to read one from standard input
-    #[arg(long, value_name = "FILE", conflicts_with = "text")]
+    #[arg(long, value_name = "FILE", group = "source")]
     image: Option<PathBuf>,
     /// Find the code on this machine's screen: under X11 waits for half a minute until it is there, under
     /// Wayland takes one picture through the desktop's portal
-    #[arg(long, conflicts_with_all = ["text", "image"])]
+    #[arg(long, group = "source")]
     screen: bool,
     /// Take what was copied: a picture of the code, or its text, which is a link and no scan, so that it is
     /// asked first what you are looking at
-    #[arg(long, conflicts_with_all = ["text", "image", "screen"])]
+    #[arg(long, group = "source")]
     clipboard: bool,
+    /// Find the code before this camera, or before the first one that can be used
+    #[cfg(feature = "camera")]
+    #[arg(long, value_name = "DEVICE", group = "source", num_args = 0..=1, require_equals = true)]
+    camera: Option<Option<PathBuf>>,
     /// Agree to everything without asking; for tests and machines that nobody sits at
     #[arg(long)]
     auto_approve: bool,
@@ -147,6 +154,10 @@ impl Scan {
     }
 
     async fn text(&self, reporter: Reporter) -> Result<String, Failure> {
+        #[cfg(feature = "camera")]
+        if let Some(named) = &self.camera {
+            return camera::for_code(reporter, named.clone()).await;
+        }
         Ok(match (&self.image, self.text.as_deref()) {
             _ if self.clipboard => match paste::copied().await? {
                 Copied::Scanned(text) => text,

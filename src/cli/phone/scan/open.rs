@@ -44,6 +44,8 @@ impl Open {
             image: None,
             screen: false,
             clipboard: false,
+            #[cfg(feature = "camera")]
+            camera: None,
             auto_approve: false,
             making: Making::USUAL,
             any_age: false,

@@ -32,6 +32,12 @@ pub enum Error {
     /// The service said no to a call.
     #[error("{0} refused")]
     Refused(&'static str, #[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The user closed the dialog of the service.
+    #[error("{0} was not allowed by its user")]
+    Dismissed(&'static str),
+    /// The service keeps no secrets yet.
+    #[error("there is no keyring to keep a secret in")]
+    NoKeyring,
     /// The service answered in a way that it never should.
     #[error("{0} answered with what makes no sense")]
     Nonsense(&'static str),

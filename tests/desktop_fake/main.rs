@@ -14,6 +14,7 @@
 mod clipboard;
 mod fake;
 mod fingers;
+mod keys;
 mod notes;
 mod phone;
 mod picture;

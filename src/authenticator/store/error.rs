@@ -54,6 +54,9 @@ pub enum Error {
     /// An earlier write failed half-way; the file is sound, and has to be opened again.
     #[error("an earlier write to the passkey store failed, it has to be opened again")]
     NeedsReopen,
+    /// No unlock key has that name, or what was given is not that key.
+    #[error("that key does not open the passkey store")]
+    NoSuchKey,
     /// No passkey has that id, or not any more.
     #[error("there is no such passkey")]
     NoSuchPasskey,

@@ -24,6 +24,7 @@ mod passkeys;
 mod pin;
 mod record;
 mod seal;
+mod unlock_key;
 
 use std::fmt;
 use std::path::Path;
@@ -43,6 +44,7 @@ pub use self::pin::{KdfCost, Pin, PinError};
 #[cfg(fuzzing)]
 pub use self::record::fuzz_record;
 use self::seal::Keys;
+pub use self::unlock_key::UnlockKey;
 use super::Random;
 use super::consent::Verification;
 use super::passkey::Timestamp;

@@ -159,6 +159,42 @@ fn pruning_spares_what_is_no_orphan_any_more() {
     assert_eq!(f.store.check().unwrap().findings, []);
 }
 
+#[test]
+fn an_unlock_key_opens_until_it_is_removed_and_verifies_nobody() {
+    let mut f = Fixture::new();
+    let kept = f.add("a.example", "ann", 1);
+    let locked = f.store.locked();
+    assert_eq!(locked.unlock_keys().unwrap(), []);
+    let key = f.store.add_unlock_key("one", NOW, &mut f.rng).unwrap();
+    let other = f.store.add_unlock_key("other", Timestamp(5), &mut f.rng).unwrap();
+    let known = |name: &str, at| UnlockKey { name: name.to_owned(), created_at: at };
+    assert_eq!(locked.unlock_keys().unwrap(), [known("one", NOW), known("other", Timestamp(5))]);
+    // It outlives another PIN and the end of the program.
+    f.store.change_pin(&pin("1234"), &pin("5678"), NOW, &mut f.rng).unwrap();
+    drop(locked);
+    let dir = f.close();
+    let locked = Store::open(dir.path()).unwrap();
+    let store = locked.unlock_with("one", &key, &mut rng()).unwrap();
+    assert_eq!(store.list().unwrap(), [kept]);
+    for (name, wrong) in [("one", &other), ("other", &key), ("none", &key)] {
+        let refused = locked.unlock_with(name, wrong, &mut rng());
+        assert!(matches!(refused, Err(Error::NoSuchKey)), "{name}");
+    }
+    // Opening with keys costs no tries of the PIN and gives none back.
+    assert!(matches!(store.verify_pin(&pin("nope"), NOW), Err(Error::WrongPin { tries_left: 7 })));
+    locked.unlock_with("one", &key, &mut rng()).unwrap();
+    assert!(matches!(store.verify_pin(&pin("nope"), NOW), Err(Error::WrongPin { tries_left: 6 })));
+    assert!(store.remove_unlock_key("one").unwrap() && !store.remove_unlock_key("one").unwrap());
+    assert!(matches!(locked.unlock_with("one", &key, &mut rng()), Err(Error::NoSuchKey)));
+    assert_eq!(locked.unlock_keys().unwrap(), [known("other", Timestamp(5))]);
+    // One of the same name takes its place.
+    let newer = store.add_unlock_key("other", NOW, &mut rng()).unwrap();
+    assert!(matches!(locked.unlock_with("other", &other, &mut rng()), Err(Error::NoSuchKey)));
+    locked.unlock_with("other", &newer, &mut rng()).unwrap();
+    let long = "x".repeat(65);
+    assert!(matches!(store.add_unlock_key(&long, NOW, &mut rng()), Err(Error::TooLarge)));
+}
+
 /// An index entry of the relying party and a record that does not open.
 fn put_garbage(store: &Store, rp_id: &str) {
     let key = [7; 32];

@@ -17,7 +17,7 @@ use super::keeper::{self, Place};
 use super::making::Making;
 use super::remote::{self, Socket};
 use super::unlock::Vault;
-use super::{Reporter, or_interrupted, scan};
+use super::{Reporter, or_interrupted, scan, store};
 use crate::authenticator::service::{Service, Setup};
 use crate::authenticator::{Error, Locked, Store, Verification};
 use crate::cli::advice;
@@ -51,6 +51,9 @@ pub(super) struct Run {
     /// Start with the passkeys locked, until: cabled phone unlock
     #[arg(long)]
     locked: bool,
+    /// Leave the keys of "phone store keys" alone: only the PIN opens the passkeys
+    #[arg(long)]
+    no_keys: bool,
     /// Show the phone's page in browsers on this machine, too; at this port [default: a free one]
     #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "0", require_equals = true)]
     web: Option<u16>,
@@ -194,12 +197,26 @@ impl Run {
         vault: &Vault,
     ) -> Result<(Locked, Option<Store>), Failure> {
         let terminal = Terminal::open();
+        if !self.locked
+            && !self.no_keys
+            && vault.pin_file.is_none()
+            && let Some((locked, store)) = by_key(reporter, vault).await?
+        {
+            return Ok((locked, Some(store)));
+        }
         if self.locked || (terminal.is_none() && vault.pin_file.is_none()) {
             return Ok((vault.locked().await?, None));
         }
         let store = vault.open_or_create(reporter, terminal.as_ref()).await?.store;
         Ok((store.locked(), Some(store)))
     }
+}
+
+/// The store, opened without the PIN, if it is there and knows a key that does.
+async fn by_key(reporter: Reporter, vault: &Vault) -> Result<Option<(Locked, Store)>, Failure> {
+    let Some(locked) = vault.locked_if_any().await? else { return Ok(None) };
+    let store = store::keys::open_store(reporter, &locked).await?;
+    Ok(store.map(|store| (locked, store)))
 }
 
 /// The words that this program has itself for what ends a transaction.

@@ -1,4 +1,7 @@
-//! `cabled phone store`: check, backup, restore.
+//! `cabled phone store`: check, backup, restore, keys.
+
+mod creds;
+pub(super) mod keys;
 
 use std::path::PathBuf;
 
@@ -29,6 +32,7 @@ enum Sub {
     Backup(Backup),
     /// Puts a backup in the place of the store, after checking it and asking
     Restore(Restore),
+    Keys(keys::Keys),
 }
 
 #[derive(Args, Clone, Debug)]
@@ -52,6 +56,7 @@ impl StoreCommand {
             Sub::Check => check(ui, vault).await,
             Sub::Backup(backup) => backup.run(ui, vault).await,
             Sub::Restore(restore) => restore.run(ui, vault).await,
+            Sub::Keys(keys) => keys.run(ui, vault).await,
         }
     }
 }

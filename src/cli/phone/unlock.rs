@@ -112,6 +112,16 @@ impl Vault {
         blocking(move || Locked::open(&folder)).await?.map_err(|error| failed(&error))
     }
 
+    /// The same, or `None` without one.
+    pub(super) async fn locked_if_any(&self) -> Result<Option<Locked>, Failure> {
+        let folder = self.folder()?;
+        match blocking(move || Locked::open(&folder)).await? {
+            Ok(locked) => Ok(Some(locked)),
+            Err(Error::NotFound) => Ok(None),
+            Err(error) => Err(failed(&error)),
+        }
+    }
+
     /// The PIN of `--pin-file`, if there is one.
     pub(super) fn pin_of_file(&self) -> Result<Option<Pin>, Failure> {
         self.pin_file.as_deref().map(read_pin).transpose()

@@ -114,9 +114,12 @@ impl Program {
     }
 
     pub(crate) fn signal(&self, name: &str) {
-        let id = self.child.id().to_string();
-        let kill = format!("kill -{name} {id}");
-        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+        kill(name, &self.child.id().to_string());
+    }
+
+    /// The same to its helpers too, as a terminal does. It has to lead a process group.
+    pub(crate) fn signal_all(&self, name: &str) {
+        kill(name, &format!("-{}", self.child.id()));
     }
 
     pub(crate) fn end(mut self) -> Ended {
@@ -124,6 +127,11 @@ impl Program {
         let (out, err) = (self.out.take().unwrap().all(), self.err.take().unwrap().all());
         Ended { status: self.child.wait().unwrap(), out, err }
     }
+}
+
+fn kill(signal: &str, whom: &str) {
+    let kill = format!("kill -{signal} {whom}");
+    assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
 }
 
 impl Drop for Program {

@@ -13,6 +13,7 @@
 )]
 
 mod device;
+mod owner;
 #[path = "../cli/program.rs"]
 #[allow(dead_code, reason = "it serves another test too")]
 mod program;

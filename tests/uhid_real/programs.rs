@@ -1,12 +1,6 @@
 //! Programs of others, as Debian has them: libfido2's tools and OpenSSH.
 
-use crate::world::Key;
-
-/// What libfido2's tools read: a random challenge, the site, the account.
-const REQUESTS: &str = "
-    random() { head -c \"$1\" /dev/urandom | base64; }
-    { random 32; echo passkeys.example; echo anna; random 16; } >registration
-";
+use crate::world::{Key, REQUESTS};
 
 #[tokio::test]
 #[ignore = "needs /dev/uhid: tests/run uhid-real"]

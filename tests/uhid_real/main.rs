@@ -18,4 +18,5 @@ mod owner;
 #[allow(dead_code, reason = "it serves another test too")]
 mod program;
 mod programs;
+mod together;
 mod world;

@@ -13,6 +13,7 @@
 )]
 
 mod device;
+mod login;
 mod owner;
 #[path = "../cli/program.rs"]
 #[allow(dead_code, reason = "it serves another test too")]

@@ -1,0 +1,91 @@
+//! Logins of this machine with the key: pam_u2f, asked by pamtester as a login program would ask it.
+
+use crate::world::{Key, REQUESTS};
+
+/// Two people, and a login that takes nothing but a key. The guest forgets them.
+const MACHINE: &str = "
+    for name in anna berta; do id \"$name\" >/dev/null 2>&1 || useradd \"$name\"; done
+    echo \"auth required pam_u2f.so authfile=$PWD/mapping\" >/etc/pam.d/with-a-key
+";
+
+/// `docs/virtual-key.md` has the same recipe: a line of pam_u2f's file, with libfido2's tools.
+const MAPPING: &str = r#"
+    maps() {
+        { random 32; echo "pam://$(hostname)"; echo "$1"; random 32; } |
+            fido2-cred -M "$KEY" | fido2-cred -V -o "$1"
+        public=$(sed '1d; /^--/d' "$1" | base64 -d | tail -c 64 | base64 -w 0)
+        handle=$(head -n 1 "$1")
+    }
+"#;
+
+/// Logs in, and says how it went in one word.
+const LOG_IN: &str = "pamtester with-a-key anna authenticate && echo in || echo out";
+
+#[tokio::test]
+#[ignore = "needs /dev/uhid: tests/run uhid-real"]
+async fn the_owner_agrees_to_a_login_or_declines() {
+    let mut key = Key::asking().await;
+    let making = key.begin(&format!(
+        "{REQUESTS} {MACHINE} {MAPPING}
+        maps anna
+        echo \"anna:$handle,$public,es256,+presence\" >mapping"
+    ));
+    key.asks();
+    key.owner(&["approve"]).succeeded();
+    making.end().succeeded();
+    for (answer, verdict) in [("approve", "in"), ("decline", "out"), ("approve", "in")] {
+        let login = key.begin(LOG_IN);
+        let question = key.asks();
+        key.owner(&[answer, &question.to_string()]).succeeded();
+        assert_eq!(login.end().succeeded().out.last().unwrap(), verdict);
+        assert_eq!(key.owner(&["pending"]).succeeded().err, ["No question waits for an answer."]);
+    }
+    key.keeps(1);
+}
+
+#[tokio::test]
+#[ignore = "needs /dev/uhid: tests/run uhid-real"]
+async fn the_mapping_of_one_lets_nobody_else_in() {
+    let key = Key::new().await;
+    let told = key.script(&format!(
+        "{REQUESTS} {MACHINE} {MAPPING}
+        maps berta
+        hers=$public
+        maps anna
+        try() {{ echo \"$1\" >mapping; {LOG_IN}; }}
+        try \"anna:$handle,$public,es256,+presence\"
+        : Only berta has a line, and the key could sign for it.
+        try \"berta:$handle,$public,es256,+presence\"
+        : A passkey that this phone does not have.
+        try \"anna:$(random 32),$public,es256,+presence\"
+        : What the key signs is not what the file knows.
+        try \"anna:$handle,$hers,es256,+presence\""
+    ));
+    let verdicts: Vec<_> =
+        told.out.iter().filter(|line| ["in", "out"].contains(&line.as_str())).collect();
+    assert_eq!(verdicts, ["in", "out", "out", "out"], "{told:?}");
+    key.keeps(2);
+}
+
+#[tokio::test]
+#[ignore = "needs /dev/uhid: tests/run uhid-real"]
+async fn pamu2fcfg_registers_as_far_as_it_can() {
+    let mut key = Key::new().await;
+    key.script(&format!(
+        "{MACHINE}
+        case $(pamu2fcfg --version) in
+            *' 1.1.0')
+                : It takes attestation with a certificate only, and has made the passkey by then.
+                ! pamu2fcfg -u anna >mapping 2>told
+                grep -q FIDO_ERR_INVALID_ARGUMENT told
+                [ ! -s mapping ]
+                ;;
+            *)
+                pamu2fcfg -u anna >mapping
+                [ \"$({LOG_IN})\" = in ]
+                ;;
+        esac"
+    ));
+    key.tells("Saved a passkey.");
+    key.keeps(1);
+}

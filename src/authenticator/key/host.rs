@@ -1,6 +1,6 @@
 //! The device and its machine, and the requests that come out of them in their order.
 //!
-//! Depends on `ctap::hid`, `uhid` and siblings only.
+//! Depends on `ctap`, `uhid` and siblings only.
 
 use std::collections::VecDeque;
 
@@ -8,8 +8,8 @@ use tokio::time::{Instant, sleep_until};
 
 use super::Progress;
 use super::probe::{Kind, kind};
-use crate::ctap::Command;
 use crate::ctap::hid::{Input, Machine, Output, Request, RequestId};
+use crate::ctap::{Command, respond};
 use crate::uhid::{Device, Error, Event};
 
 /// What a key is called.
@@ -118,8 +118,13 @@ impl<D: Device, P: FnMut(Progress<'_>)> Host<D, P> {
         let job = Job { kind: kind(&request.message), request };
         let id = job.request.id;
         let occupied = self.is_busy() || !self.queue.is_empty();
+        let unknown: Vec<u8>;
         let answer = match job.kind {
             Kind::Info => Some(Input::Response(id, &self.info)),
+            Kind::Unknown(status) => {
+                unknown = respond(Err(status));
+                Some(Input::Response(id, &unknown))
+            }
             Kind::Touch | Kind::User if occupied => Some(Input::Busy(id)),
             _ => None,
         };

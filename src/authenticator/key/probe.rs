@@ -3,7 +3,7 @@
 //! Programs ask for a touch in ways that look like registrations: such a request is for choosing a
 //! key, makes no passkey, and must not be shown as a site's. Depends on `ctap` only.
 
-use crate::ctap::{Command, GetAssertionRequest, MakeCredentialRequest};
+use crate::ctap::{Command, GetAssertionRequest, MakeCredentialRequest, Status};
 
 /// SHA-256 of nothing, which OpenSSH signs when it asks for a touch.
 const HASH_OF_NOTHING: [u8; 32] = [
@@ -16,6 +16,8 @@ const HASH_OF_NOTHING: [u8; 32] = [
 pub(super) enum Kind {
     /// What the key can do: answered at once, always.
     Info,
+    /// No command that there is: told so at once, too. fido2-token asks for some beside getInfo.
+    Unknown(Status),
     /// Needs no user, and can wait until the engine is free.
     Quick,
     /// A touch, whatever it looks like.
@@ -24,7 +26,7 @@ pub(super) enum Kind {
     User,
 }
 
-/// Sorts a message. One that cannot be read is quick: the engine says what is wrong with it.
+/// Sorts a message. A command that cannot be read is quick: the engine says what is wrong with it.
 pub(super) fn kind(message: &[u8]) -> Kind {
     match Command::split(message) {
         Ok((Command::GetInfo, [])) => Kind::Info,
@@ -34,7 +36,8 @@ pub(super) fn kind(message: &[u8]) -> Kind {
         Ok((Command::GetAssertion, body)) => {
             GetAssertionRequest::decode(body).map_or(Kind::Quick, |request| get(&request))
         }
-        Ok((Command::GetInfo | Command::GetNextAssertion, _)) | Err(_) => Kind::Quick,
+        Ok((Command::GetInfo | Command::GetNextAssertion, _)) => Kind::Quick,
+        Err(status) => Kind::Unknown(status),
         Ok(_) => Kind::User,
     }
 }

@@ -185,6 +185,20 @@ async fn others_learn_what_the_key_can_do_while_one_waits() {
 }
 
 #[tokio::test]
+async fn others_are_told_at_once_of_a_command_that_there_is_not() {
+    let mut world = World::new();
+    let waiting = world.opens().await;
+    let (_, answer) = world.asked(waiting, &make(RP).encode()).await;
+    let other = world.opens().await;
+    // What fido2-token asks beside getInfo: fingerprints that a key has.
+    world.sends(other, HidCommand::CBOR, &[0x40, 0xa0]);
+    assert_eq!(world.answer(other).await.0, Status::INVALID_COMMAND);
+    answer.send(yes()).unwrap();
+    assert_eq!(world.answer(waiting).await.0, Status::OK);
+    world.ends().await;
+}
+
+#[tokio::test]
 async fn cancel_and_close_withdraw_the_question() {
     let mut world = World::new();
     let channel = world.opens().await;

@@ -15,7 +15,7 @@ use crate::device::node;
 use crate::program::{Ended, Program, binary};
 
 /// Far beyond what anything here takes, on an emulated processor too: a case that hangs fails instead.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 const NAME: &str = "cabled virtual FIDO2 key";
 pub(crate) const PIN: &str = "314159";
 

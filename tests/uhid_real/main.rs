@@ -12,7 +12,12 @@
     reason = "a test fails by panicking"
 )]
 
+mod bidi;
+mod browsers;
 mod device;
+#[path = "../chromium/devtools.rs"]
+#[allow(dead_code, reason = "it serves another test too")]
+mod devtools;
 mod login;
 mod owner;
 #[path = "../cli/program.rs"]
@@ -21,3 +26,9 @@ mod program;
 mod programs;
 mod together;
 mod world;
+
+/// For anything that another process does.
+async fn soon<T>(what: &str, work: impl Future<Output = T>) -> T {
+    let done = tokio::time::timeout(world::PATIENCE, work).await;
+    done.unwrap_or_else(|_| panic!("{what} did not come in time"))
+}

@@ -1,0 +1,211 @@
+//! Debian's browsers, unmodified and without a window, on a web site of this machine's: the example.
+//!
+//! No setting of theirs that has to do with passkeys is touched, and nothing but the page and the key's
+//! owner is asked to do anything.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::program::Program;
+use crate::world::Key;
+use crate::{bidi, devtools};
+
+const ANNA: &str = "anna@example.com";
+
+/// What both browsers' own protocols can do with a page.
+trait Page {
+    async fn value(&mut self, expression: &str) -> Value;
+    async fn picture(&mut self) -> Vec<u8>;
+}
+
+impl Page for devtools::Page {
+    async fn value(&mut self, expression: &str) -> Value {
+        self.value(expression).await
+    }
+
+    async fn picture(&mut self) -> Vec<u8> {
+        self.picture().await
+    }
+}
+
+impl Page for bidi::Page {
+    async fn value(&mut self, expression: &str) -> Value {
+        self.value(expression).await
+    }
+
+    async fn picture(&mut self) -> Vec<u8> {
+        self.picture().await
+    }
+}
+
+/// A key whose owner is asked, and a browser that shows the web site.
+struct Desk<P> {
+    key: Key,
+    page: P,
+    name: &'static str,
+    pictures: u32,
+    questions: u64,
+    _browser: Program,
+    _site: Program,
+}
+
+impl<P: Page> Desk<P> {
+    /// Keeps what the page looks like, for people to look at.
+    async fn keep_picture(&mut self, what: &str) {
+        let Some(album) = std::env::var_os("CABLED_PICTURES") else { return };
+        self.pictures += 1;
+        let file = format!("{}-{}-{what}.png", self.name, self.pictures);
+        std::fs::write(PathBuf::from(album).join(file), self.page.picture().await).unwrap();
+    }
+
+    async fn until(&mut self, expression: &str) {
+        let waiting = format!(
+            "new Promise((done) => {{
+                const look = () => {{ if ({expression}) {{ observer.disconnect(); done(true); }} }};
+                const observer = new MutationObserver(look);
+                observer.observe(document, {{ subtree: true, childList: true, attributes: true }});
+                look();
+            }})"
+        );
+        assert_eq!(self.page.value(&waiting).await, true);
+    }
+
+    async fn clicks(&mut self, selector: &str) {
+        self.until(&format!("document.querySelector('{selector}')?.checkVisibility()")).await;
+        self.page.value(&format!("void document.querySelector('{selector}').click()")).await;
+    }
+
+    /// What the page says in the end.
+    async fn says(&mut self) -> Value {
+        self.until("!document.querySelector('#message').hidden").await;
+        self.page.value("document.querySelector('#message-title').textContent").await
+    }
+
+    /// The next question, and no other since the last one.
+    async fn asks(&mut self) -> String {
+        self.questions += 1;
+        assert_eq!(self.key.asks(), self.questions);
+        self.questions.to_string()
+    }
+
+    async fn owner(&mut self, answer: &str) {
+        let question = self.asks().await;
+        self.key.owner(&[answer, &question]).succeeded();
+    }
+
+    async fn enters(&mut self) {
+        self.until("document.querySelector('#signed-out').checkVisibility()").await;
+        self.page.value(&format!("void (document.querySelector('#name').value = '{ANNA}')")).await;
+    }
+
+    async fn leaves(&mut self) {
+        self.clicks("#leave").await;
+        self.enters().await;
+    }
+
+    /// Everything that a person does there.
+    async fn registers_and_signs_in(mut self) {
+        self.enters().await;
+        self.clicks("#enter").await;
+        self.clicks("#add").await;
+        self.clicks("#create").await;
+        let question = self.asks().await;
+        self.keep_picture("waits").await;
+        self.key.owner(&["approve", &question]).succeeded();
+        assert_eq!(self.says().await, "Passkey saved");
+        self.clicks("#named-it").await;
+        self.key.tells("Saved a passkey.");
+        // Without saying who it is.
+        self.leaves().await;
+        self.clicks("#sign-in").await;
+        self.owner("approve").await;
+        assert_eq!(self.says().await, "You are signed in");
+        self.key.tells("Signed in.");
+        self.keep_picture("signed-in").await;
+        // The owner does not want to.
+        self.leaves().await;
+        self.clicks("#sign-in-as").await;
+        self.owner("decline").await;
+        assert_eq!(self.says().await, "You are not signed in");
+        self.keep_picture("declined").await;
+        // The page does not want to any more.
+        self.clicks("#sign-in-as").await;
+        let question = self.asks().await;
+        self.clicks("#waiting-cancel").await;
+        self.key.tells(&format!("Question {question}: withdrawn"));
+        assert_eq!(self.says().await, "That did not work");
+        // And at last, with the account's own passkeys named.
+        self.clicks("#sign-in-as").await;
+        self.owner("approve").await;
+        assert_eq!(self.says().await, "You are signed in");
+        self.key.tells("Signed in.");
+        self.key.keeps(1);
+    }
+}
+
+/// The web site, which `tests/run` has built; and its address.
+fn site() -> (Program, String) {
+    let mut example = std::env::current_exe().unwrap();
+    example.pop();
+    example.pop();
+    example.push("examples/relying_party");
+    let mut command = Command::new(example);
+    command.args(["--port", "0"]);
+    let mut site = Program::of(command);
+    let line = site.says(|line| line.starts_with("listening on "));
+    (site, line.trim_start_matches("listening on ").to_owned())
+}
+
+#[tokio::test]
+#[ignore = "needs /dev/uhid: tests/run uhid-real"]
+async fn chromium_registers_and_signs_in() {
+    let key = Key::asking().await;
+    let (site, address) = site();
+    let mut browser = key.begin(
+        "exec chromium --headless=new --no-sandbox --disable-gpu --disable-quic --lang=en-GB \
+            --no-first-run --no-default-browser-check --disable-background-networking \
+            --disable-component-update --disable-sync --disable-extensions \
+            --user-data-dir=\"$HOME/chromium\" --remote-debugging-port=0 about:blank",
+    );
+    let line = browser.begins("DevTools listening on ");
+    let mut page = devtools::Page::attach(line.trim_start_matches("DevTools listening on ")).await;
+    page.go_to(&address).await;
+    let name = "chromium";
+    let desk = Desk { key, page, name, pictures: 0, questions: 0, _browser: browser, _site: site };
+    desk.registers_and_signs_in().await;
+}
+
+/// What keeps Firefox from calling home and from showing pages of its own at its first start.
+const FIRST_START: &str = r#"
+    mkdir firefox
+    cat >firefox/user.js <<END
+    user_pref("app.normandy.enabled", false);
+    user_pref("app.update.enabled", false);
+    user_pref("browser.aboutwelcome.enabled", false);
+    user_pref("browser.shell.checkDefaultBrowser", false);
+    user_pref("datareporting.policy.dataSubmissionEnabled", false);
+    user_pref("network.captive-portal-service.enabled", false);
+    user_pref("network.connectivity-service.enabled", false);
+    user_pref("services.settings.server", "data:,");
+    user_pref("toolkit.telemetry.server", "data:,");
+END
+"#;
+
+#[tokio::test]
+#[ignore = "needs /dev/uhid: tests/run uhid-real"]
+async fn firefox_registers_and_signs_in() {
+    let key = Key::asking().await;
+    let (site, address) = site();
+    let mut browser = key.begin(&format!(
+        "{FIRST_START}
+        exec firefox-esr --headless --no-remote --profile firefox --remote-debugging-port 0 {address}"
+    ));
+    let line = browser.begins("WebDriver BiDi listening on ");
+    let url = line.trim_start_matches("WebDriver BiDi listening on ");
+    let page = bidi::Page::attach(url, &address).await;
+    let name = "firefox";
+    let desk = Desk { key, page, name, pictures: 0, questions: 0, _browser: browser, _site: site };
+    desk.registers_and_signs_in().await;
+}

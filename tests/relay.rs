@@ -89,6 +89,16 @@ impl Service {
         self.raw(&format!("/cable/connect/{HERE}/{TUNNEL_PATH}")).await
     }
 
+    /// The whole answer to a plain GET.
+    async fn page(&self, path: &str) -> String {
+        let mut socket = TcpStream::connect(self.address).await.unwrap();
+        let head = format!("GET {path} HTTP/1.1\r\nHost: relay\r\n\r\n");
+        socket.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
     /// Sends a request head and gives the answer's status.
     async fn status(&self, line: &str, headers: &[&str]) -> u16 {
         let mut socket = TcpStream::connect(self.address).await.unwrap();
@@ -215,7 +225,8 @@ async fn requests_that_are_none_get_their_status() {
     let connect = format!("GET /cable/connect/{HERE}/{TUNNEL_PATH} HTTP/1.1");
     for (line, headers, status) in [
         (format!("POST /cable/new/{TUNNEL_PATH} HTTP/1.1").as_str(), &UPGRADE[..], 405),
-        ("GET / HTTP/1.1", &UPGRADE, 404),
+        ("GET / HTTP/1.1", &UPGRADE, 200),
+        ("GET /other HTTP/1.1", &UPGRADE, 404),
         ("GET /cable/new/5A HTTP/1.1", &UPGRADE, 404),
         ("GET /cable/connect/ABCD/5A HTTP/1.1", &UPGRADE, 404),
         ("GET /cable/contact/AAAA HTTP/1.1", &UPGRADE, 404),
@@ -232,6 +243,73 @@ async fn requests_that_are_none_get_their_status() {
     // Lower case, a query, and the subprotocol among others are as good.
     let lower = format!("GET /cable/new/{}?x=y HTTP/1.1", TUNNEL_PATH.to_lowercase());
     assert_eq!(service.status(&lower, &UPGRADE).await, 101);
+}
+
+#[tokio::test]
+async fn pages_tell_how_the_relay_is() {
+    let service = with(Limits { tunnels: 1, ..Limits::default() }).await;
+    let page = async |path: &str| service.page(path).await;
+    assert!(page("/").await.contains("<h1>Tunnel service</h1>"));
+    assert!(page("/healthz").await.starts_with("HTTP/1.1 200 OK\r\n"));
+    assert!(page("/readyz").await.starts_with("HTTP/1.1 200 OK\r\n"));
+
+    let (mut phone, mut laptop) = service.pair().await;
+    assert!(page("/readyz").await.starts_with("HTTP/1.1 503 Service Unavailable\r\n"));
+    assert!(page("/healthz").await.starts_with("HTTP/1.1 200 OK\r\n"));
+    let text = page("/metrics").await;
+    for line in [
+        "cabled_relay_tunnels{state=\"waiting\"} 0",
+        "cabled_relay_tunnels{state=\"joined\"} 1",
+        "cabled_relay_tunnels_limit 1",
+    ] {
+        assert!(text.lines().any(|known| known == line), "{line} is missing in {text}");
+    }
+    phone.send(b"12345").await.unwrap();
+    assert_eq!(laptop.recv().await.unwrap(), b"12345");
+    laptop.close().await;
+    assert_eq!(close_code(&mut phone).await, Some(1000));
+    // The tunnel is counted when both sides have read their goodbye.
+    drop((phone, laptop));
+    let ended = "cabled_relay_tunnels_ended_total{state=\"joined\",reason=\"goodbye\"} 1\n";
+    let text = eventually(|| service.page("/metrics"), |text| text.contains(ended)).await;
+    // The goodbye is counted as a reason, not as a message.
+    assert!(text.contains("\ncabled_relay_messages_total 1\n"));
+    assert!(text.contains("\ncabled_relay_bytes_total 5\n"));
+    assert!(!text.contains(TUNNEL_PATH) && !text.contains("127.0.0.1"));
+}
+
+#[tokio::test]
+async fn whatever_is_turned_away_is_counted_with_its_reason() {
+    let head_deadline = Duration::from_millis(500);
+    let waiting = Duration::from_millis(30);
+    let service = with(Limits { head_deadline, waiting, ..Limits::default() }).await;
+    let counted = async |sample: &str| {
+        let line = format!("cabled_relay_{sample} 1\n");
+        eventually(|| service.page("/metrics"), |text| text.contains(&line)).await;
+    };
+    let mut slow = TcpStream::connect(service.address).await.unwrap();
+    slow.write_all(b"GET /cable/new/").await.unwrap();
+    assert_eq!(slow.read(&mut [0; 16]).await.unwrap_or(0), 0);
+    counted("connections_unheard_total{reason=\"slow\"}").await;
+
+    drop(TcpStream::connect(service.address).await.unwrap());
+    counted("connections_unheard_total{reason=\"no_request\"}").await;
+
+    assert_eq!(status_of(service.laptop().await), 404);
+    counted("requests_refused_total{status=\"404\"}").await;
+
+    assert_eq!(close_code(&mut service.phone().await.unwrap()).await, Some(1008));
+    counted("tunnels_ended_total{state=\"waiting\",reason=\"expired\"}").await;
+
+    let service = with(Limits { messages: 2, ..Limits::default() }).await;
+    let (mut phone, mut laptop) = (service.phone().await.unwrap(), service.raw_laptop().await);
+    for _ in 0..3 {
+        laptop.send(Message::Ping("flood".into())).await.unwrap();
+    }
+    assert_eq!(close_code(&mut phone).await, Some(1008));
+    drop((phone, laptop));
+    let line = "tunnels_ended_total{state=\"joined\",reason=\"quota\"} 1\n";
+    eventually(|| service.page("/metrics"), |text| text.contains(line)).await;
 }
 
 #[tokio::test]

@@ -29,6 +29,34 @@ pub(super) enum Cause {
 }
 
 impl Cause {
+    /// Every cause, for the counters.
+    pub(super) const ALL: [Self; 9] = [
+        Self::Goodbye,
+        Self::Dropped,
+        Self::Text,
+        Self::TooLong,
+        Self::Quota,
+        Self::Protocol,
+        Self::Expired,
+        Self::Stopping,
+        Self::Abandoned,
+    ];
+
+    /// Its name in the metrics.
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::Goodbye => "goodbye",
+            Self::Dropped => "dropped",
+            Self::Text => "text",
+            Self::TooLong => "too_long",
+            Self::Quota => "quota",
+            Self::Protocol => "protocol",
+            Self::Expired => "expired",
+            Self::Stopping => "stopping",
+            Self::Abandoned => "abandoned",
+        }
+    }
+
     /// Close code and reason for the sender; none if it is gone or has its answer already.
     pub(super) fn to_sender(self) -> Option<(CloseCode, &'static str)> {
         match self {

@@ -18,6 +18,8 @@ use tokio_tungstenite::tungstenite::Bytes;
 use super::Limits;
 use super::cause::Cause;
 use super::http::{self, Status, Upgrade, Verdict};
+use super::metrics::{Metrics, Unheard};
+use super::page::{self, Page};
 use super::pipe::{self, End, Meter};
 use super::registry::{Admission, Network, Refusal, Registry};
 use super::socket::{Prompt, Socket};
@@ -36,6 +38,7 @@ pub(super) struct Shared {
     pub(super) limits: Limits,
     pub(super) tls: Option<TlsAcceptor>,
     pub(super) registry: Mutex<Registry<oneshot::Sender<Guest>>>,
+    pub(super) metrics: Metrics,
 }
 
 impl Shared {
@@ -85,6 +88,7 @@ impl Drop for Lease {
 /// Serves one connection to its end.
 pub(super) async fn serve(visit: Visit, socket: TcpStream, stop: Stop) {
     if visit.admission == Admission::Flood {
+        visit.shared.metrics.unheard(Unheard::Flood);
         return;
     }
     let shared = visit.shared.clone();
@@ -95,8 +99,8 @@ pub(super) async fn serve(visit: Visit, socket: TcpStream, stop: Stop) {
     };
     match greeted {
         Ok(Some((socket, verdict))) => dispatch(visit, socket, verdict, stop).await,
-        Ok(None) => tracing::debug!(reason = "no request", "connection ended"),
-        Err(_) => tracing::debug!(reason = "request too slow", "connection ended"),
+        Ok(None) => shared.metrics.unheard(Unheard::NoRequest),
+        Err(_) => shared.metrics.unheard(Unheard::Slow),
     }
 }
 
@@ -125,18 +129,37 @@ async fn dispatch(visit: Visit, socket: Socket, verdict: Verdict, stop: Stop) {
             // Nobody listens for contacts here.
             Endpoint::Contact(_) => refuse(&visit, socket, Status::NotFound).await,
         },
+        Err(Status::Page(page)) => answer(&visit, socket, &show(&visit.shared, page)).await,
         Err(status) => refuse(&visit, socket, status).await,
     }
 }
 
-async fn refuse(visit: &Visit, mut socket: Socket, status: Status) {
+fn show(shared: &Shared, page: Page) -> String {
+    match page {
+        Page::Landing => page::landing(),
+        Page::Health => page::healthy(),
+        Page::Ready => page::ready(shared.registry().is_full()),
+        Page::Metrics => {
+            // Taken first, so that the lock is not held while the text is written.
+            let census = shared.registry().census();
+            page::metrics(&shared.metrics.text(census, shared.limits.tunnels))
+        }
+    }
+}
+
+async fn refuse(visit: &Visit, socket: Socket, status: Status) {
+    visit.shared.metrics.refused(status);
     tracing::debug!(?status, "request refused");
+    answer(visit, socket, &status.response()).await;
+}
+
+async fn answer(visit: &Visit, mut socket: Socket, response: &str) {
     let answer = async {
-        if http::send(&mut socket, &status.response()).await.is_ok() {
+        if http::send(&mut socket, response).await.is_ok() {
             pipe::drain(socket).await;
         }
     };
-    // Ends in any case: a client that does not read its refusal is cut off.
+    // Ends in any case: a client that does not read its answer is cut off.
     let _ = timeout(visit.shared.limits.head_deadline, answer).await;
 }
 
@@ -198,6 +221,7 @@ async fn host(visit: Visit, socket: Socket, tunnel: TunnelId, upgrade: Upgrade, 
         Ok(guest) => carry(&shared, waiting, guest, lease, stop).await,
         Err(cause) => {
             drop(lease);
+            shared.metrics.ended_lonely(cause);
             tracing::debug!(?cause, "tunnel ended before a client joined");
             tokio::join!(pipe::close_one(waiting.socket, cause), turn_away(guest));
         }
@@ -220,6 +244,8 @@ async fn carry(shared: &Shared, waiting: Waiting, guest: Guest, lease: Lease, st
     let client = End { socket, meter: shared.meter() };
     let (cause, meters) = pipe::run(host, client, waiting.early, lease, until, stop).await;
     let [up, down] = meters.map(|meter| shared.limits.messages - meter.messages_left);
+    let bytes = meters.map(|meter| shared.limits.bytes - meter.bytes_left);
+    shared.metrics.ended_joined(cause, up + down, bytes.iter().sum());
     tracing::debug!(?cause, up, down, "tunnel ended");
 }
 

@@ -6,6 +6,7 @@ use httparse::{EMPTY_HEADER, Request, Status as Parsed};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
+use super::page::Page;
 use crate::hybrid::tunnel::{Endpoint, ROUTING_ID_HEADER, RoutingId, SUBPROTOCOL};
 
 /// How long a request head may be.
@@ -23,9 +24,28 @@ pub(super) enum Status {
     TooManyRequests,
     HeadTooLarge,
     Unavailable,
+    /// No refusal: a page was asked for.
+    Page(Page),
 }
 
 impl Status {
+    /// Every refusal, for the counters.
+    pub(super) const REFUSALS: [Self; 8] = [
+        Self::BadRequest,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::Conflict,
+        Self::UpgradeRequired,
+        Self::TooManyRequests,
+        Self::HeadTooLarge,
+        Self::Unavailable,
+    ];
+
+    /// The three digits.
+    pub(super) fn code(self) -> &'static str {
+        self.line().get(..3).unwrap_or_default()
+    }
+
     /// Status line and the headers that belong to it.
     fn line(self) -> &'static str {
         match self {
@@ -37,6 +57,7 @@ impl Status {
             Self::TooManyRequests => "429 Too Many Requests\r\nRetry-After: 60",
             Self::HeadTooLarge => "431 Request Header Fields Too Large",
             Self::Unavailable => "503 Service Unavailable\r\nRetry-After: 60",
+            Self::Page(_) => "200 OK",
         }
     }
 
@@ -135,7 +156,11 @@ fn check(request: &Request<'_, '_>) -> Result<(Endpoint, String), Status> {
     if request.method != Some("GET") {
         return Err(Status::MethodNotAllowed);
     }
-    let endpoint = Endpoint::parse(request.path.unwrap_or_default());
+    let path = request.path.unwrap_or_default();
+    if let Some(page) = Page::parse(path) {
+        return Err(Status::Page(page));
+    }
+    let endpoint = Endpoint::parse(path);
     let endpoint = endpoint.map_err(|_| Status::NotFound)?;
     if !lists(request, "connection", "upgrade") || !lists(request, "upgrade", "websocket") {
         return Err(Status::BadRequest);

@@ -12,6 +12,7 @@
 //!
 //! | answer | when |
 //! |---|---|
+//! | 200 | `/`, `/healthz`, `/metrics`, and `/readyz` (503 with as many tunnels as allowed) |
 //! | 400 | not HTTP/1.1, no upgrade, a bad key, or `fido.cable` not among the subprotocols |
 //! | 404 | a path or id that no tunnel service has; nobody waits under that tunnel and routing id |
 //! | 404 | `/cable/contact`: this relay calls no phones; 410 would make laptops forget theirs |
@@ -28,6 +29,8 @@
 mod cause;
 mod connection;
 mod http;
+mod metrics;
+mod page;
 mod pipe;
 mod registry;
 mod socket;
@@ -47,6 +50,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use self::connection::{Shared, Visit};
+use self::metrics::Metrics;
 use self::registry::{Quotas, Registry};
 use crate::hybrid::tunnel::RoutingId;
 
@@ -195,7 +199,7 @@ impl Relay {
             connections_per_address: limits.connections_per_address,
         };
         let registry = Mutex::new(Registry::new(routing_id, quotas));
-        let shared = Arc::new(Shared { limits, tls, registry });
+        let shared = Arc::new(Shared { limits, tls, registry, metrics: Metrics::new() });
         Ok(Self { listener, address, routing_id, shared })
     }
 

@@ -65,6 +65,16 @@ pub(super) struct Registry<H> {
     quotas: Quotas,
     tunnels: HashMap<TunnelId, Slot<H>>,
     connections: HashMap<Network, usize>,
+    census: Census,
+}
+
+/// How many there are of everything.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Census {
+    pub(super) connections: usize,
+    /// Waiting and joined.
+    pub(super) tunnels: usize,
+    pub(super) joined: usize,
 }
 
 #[derive(Debug)]
@@ -75,11 +85,26 @@ enum Slot<H> {
 
 impl<H> Registry<H> {
     pub(super) fn new(routing_id: RoutingId, quotas: Quotas) -> Self {
-        Self { routing_id, quotas, tunnels: HashMap::new(), connections: HashMap::new() }
+        Self {
+            routing_id,
+            quotas,
+            tunnels: HashMap::new(),
+            connections: HashMap::new(),
+            census: Census::default(),
+        }
     }
 
     pub(super) fn routing_id(&self) -> RoutingId {
         self.routing_id
+    }
+
+    pub(super) fn census(&self) -> Census {
+        Census { tunnels: self.tunnels.len(), ..self.census }
+    }
+
+    /// Whether another tunnel would be refused.
+    pub(super) fn is_full(&self) -> bool {
+        self.tunnels.len() >= self.quotas.tunnels
     }
 
     /// Lets an authenticator wait under `tunnel`, and says until when.
@@ -89,7 +114,7 @@ impl<H> Registry<H> {
         handle: H,
         now: Instant,
     ) -> Result<Instant, Refusal> {
-        let full = self.tunnels.len() >= self.quotas.tunnels;
+        let full = self.is_full();
         let until = now + self.quotas.waiting;
         match self.tunnels.entry(tunnel) {
             Entry::Occupied(_) => Err(Refusal::Occupied),
@@ -111,14 +136,19 @@ impl<H> Registry<H> {
         let slot = self.tunnels.get_mut(tunnel).filter(|slot| slot.is_open(now));
         let slot = slot.filter(|_| routing_id == self.routing_id).ok_or(Refusal::UnknownTunnel)?;
         match std::mem::replace(slot, Slot::Joined) {
-            Slot::Waiting { handle, .. } => Ok(handle),
+            Slot::Waiting { handle, .. } => {
+                self.census.joined += 1;
+                Ok(handle)
+            }
             Slot::Joined => Err(Refusal::UnknownTunnel),
         }
     }
 
     /// Frees the id. Only for the one whose `open` succeeded.
     pub(super) fn close(&mut self, tunnel: &TunnelId) {
-        self.tunnels.remove(tunnel);
+        if let Some(Slot::Joined) = self.tunnels.remove(tunnel) {
+            self.census.joined -= 1;
+        }
         give_back(&mut self.tunnels);
     }
 
@@ -126,6 +156,7 @@ impl<H> Registry<H> {
     pub(super) fn enter(&mut self, network: Network) -> Admission {
         let count = self.connections.entry(network).or_default();
         *count += 1;
+        self.census.connections += 1;
         let limit = self.quotas.connections_per_address;
         match *count {
             count if count <= limit => Admission::Within,
@@ -137,6 +168,7 @@ impl<H> Registry<H> {
     pub(super) fn leave(&mut self, network: Network) {
         if let Entry::Occupied(mut count) = self.connections.entry(network) {
             *count.get_mut() -= 1;
+            self.census.connections -= 1;
             if *count.get() == 0 {
                 count.remove();
             }
@@ -185,7 +217,9 @@ mod tests {
         assert_eq!(registry.join(HERE, &id(1), now), Ok('a'));
         assert_eq!(registry.join(HERE, &id(1), now), Err(Refusal::UnknownTunnel));
         assert_eq!(registry.open(id(1), 'c', now), Err(Refusal::Occupied));
+        assert_eq!(registry.census(), Census { connections: 0, tunnels: 1, joined: 1 });
         registry.close(&id(1));
+        assert_eq!(registry.census(), Census::default());
         assert!(registry.open(id(1), 'd', now).is_ok());
         assert_eq!(registry.join(HERE, &id(1), now), Ok('d'));
     }

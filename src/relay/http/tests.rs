@@ -69,13 +69,24 @@ fn lines_are_judged_before_headers() {
     let status = |line: &str, headers: &[&str]| judge(&head(line, headers)).unwrap().unwrap_err();
     assert_eq!(status("POST /cable/new/0 HTTP/1.1", &HEADERS), Status::MethodNotAllowed);
     for path in [
-        "/",
+        "/other",
+        "/metrics/",
         "/cable/new/00",
         "/cable/new/zz112233445566778899AABBCCDDEEFF",
         "/cable/connect/00/00112233445566778899AABBCCDDEEFF",
         "http://host/cable/new/00112233445566778899AABBCCDDEEFF",
     ] {
         assert_eq!(status(&format!("GET {path} HTTP/1.1"), &["X: y"]), Status::NotFound);
+    }
+    for (path, page) in [
+        ("/", Page::Landing),
+        ("/healthz", Page::Health),
+        ("/readyz?x=y", Page::Ready),
+        ("/metrics", Page::Metrics),
+    ] {
+        assert_eq!(status(&format!("GET {path} HTTP/1.1"), &["X: y"]), Status::Page(page));
+        let posted = status(&format!("POST {path} HTTP/1.1"), &["X: y"]);
+        assert_eq!(posted, Status::MethodNotAllowed);
     }
     let old = format!("GET /cable/new/{TUNNEL} HTTP/1.0");
     assert_eq!(status(&old, &HEADERS), Status::BadRequest);

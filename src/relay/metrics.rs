@@ -1,0 +1,148 @@
+//! What the relay counts, in Prometheus' text format.
+//!
+//! Every label comes from a closed list: no ids, no addresses. A tunnel counts its messages for
+//! itself and adds them here when it has ended, so that carrying a message costs nothing here.
+
+use std::fmt::{Display, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::cause::Cause;
+use super::http::Status;
+use super::registry::Census;
+
+/// Why a connection ended before its request was known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unheard {
+    /// Far too many connections from its address.
+    Flood,
+    /// It hung up, reset, or failed at TLS.
+    NoRequest,
+    /// TLS and head took too long.
+    Slow,
+}
+
+impl Unheard {
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::Flood => "flood",
+            Self::NoRequest => "no_request",
+            Self::Slow => "slow",
+        }
+    }
+}
+
+/// One counter for each member of a closed list.
+#[derive(Debug)]
+struct Tally<R>(Vec<(R, AtomicU64)>);
+
+impl<R: Copy + PartialEq> Tally<R> {
+    fn new(reasons: &[R]) -> Self {
+        Self(reasons.iter().map(|reason| (*reason, AtomicU64::new(0))).collect())
+    }
+
+    fn count(&self, reason: R) {
+        if let Some((_, count)) = self.0.iter().find(|(known, _)| *known == reason) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn values(&self) -> impl Iterator<Item = (R, u64)> + '_ {
+        self.0.iter().map(|(reason, count)| (*reason, count.load(Ordering::Relaxed)))
+    }
+}
+
+/// All counters of a relay, from its start.
+#[derive(Debug)]
+pub(super) struct Metrics {
+    unheard: Tally<Unheard>,
+    refused: Tally<Status>,
+    /// Tunnels that ended before a client joined, and those that ended after.
+    lonely: Tally<Cause>,
+    joined: Tally<Cause>,
+    messages: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Metrics {
+    pub(super) fn new() -> Self {
+        Self {
+            unheard: Tally::new(&[Unheard::Flood, Unheard::NoRequest, Unheard::Slow]),
+            refused: Tally::new(&Status::REFUSALS),
+            lonely: Tally::new(&Cause::ALL),
+            joined: Tally::new(&Cause::ALL),
+            messages: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn unheard(&self, why: Unheard) {
+        self.unheard.count(why);
+        tracing::debug!(reason = why.label(), "connection ended");
+    }
+
+    pub(super) fn refused(&self, status: Status) {
+        self.refused.count(status);
+    }
+
+    pub(super) fn ended_lonely(&self, cause: Cause) {
+        self.lonely.count(cause);
+    }
+
+    /// Messages and bytes are those of both directions.
+    pub(super) fn ended_joined(&self, cause: Cause, messages: u64, bytes: u64) {
+        self.joined.count(cause);
+        self.messages.fetch_add(messages, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// The text that Prometheus reads.
+    pub(super) fn text(&self, census: Census, tunnels_at_most: usize) -> String {
+        let mut text = Text(String::with_capacity(4096));
+        text.family("connections", "gauge", "Connections that are open");
+        text.sample("connections", "", census.connections);
+        text.family("tunnels", "gauge", "Tunnels by state");
+        text.sample("tunnels", r#"{state="waiting"}"#, census.tunnels - census.joined);
+        text.sample("tunnels", r#"{state="joined"}"#, census.joined);
+        text.family("tunnels_limit", "gauge", "Tunnels that may be open at a time");
+        text.sample("tunnels_limit", "", tunnels_at_most);
+        text.family("connections_unheard_total", "counter", "Connections without a request");
+        for (why, count) in self.unheard.values() {
+            let label = format!(r#"{{reason="{}"}}"#, why.label());
+            text.sample("connections_unheard_total", &label, count);
+        }
+        text.family("requests_refused_total", "counter", "Requests refused, by status");
+        for (status, count) in self.refused.values() {
+            let label = format!(r#"{{status="{}"}}"#, status.code());
+            text.sample("requests_refused_total", &label, count);
+        }
+        text.family("tunnels_ended_total", "counter", "Tunnels ended, by state and reason");
+        for (state, tally) in [("waiting", &self.lonely), ("joined", &self.joined)] {
+            for (cause, count) in tally.values() {
+                let label = format!(r#"{{state="{state}",reason="{}"}}"#, cause.label());
+                text.sample("tunnels_ended_total", &label, count);
+            }
+        }
+        for (name, help, count) in [
+            ("messages_total", "Messages and pings of joined tunnels that ended", &self.messages),
+            ("bytes_total", "Bytes of joined tunnels that ended", &self.bytes),
+        ] {
+            text.family(name, "counter", help);
+            text.sample(name, "", count.load(Ordering::Relaxed));
+        }
+        text.0
+    }
+}
+
+struct Text(String);
+
+impl Text {
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        let name = format_args!("cabled_relay_{name}");
+        // Writing to a string cannot fail.
+        let _ = writeln!(self.0, "# HELP {name} {help}.\n# TYPE {name} {kind}");
+    }
+
+    fn sample(&mut self, name: &str, labels: &str, value: impl Display) {
+        let _ = writeln!(self.0, "cabled_relay_{name}{labels} {value}");
+    }
+}

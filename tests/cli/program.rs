@@ -118,6 +118,7 @@ impl Program {
     }
 
     /// The same to its helpers too, as a terminal does. It has to lead a process group.
+    #[allow(dead_code, reason = "the suite in the guest shares this file")]
     pub(crate) fn signal_all(&self, name: &str) {
         kill(name, &format!("-{}", self.child.id()));
     }

@@ -183,10 +183,7 @@ pub fn write_new(path: &Path, content: &[u8]) -> Result<(), Error> {
 
 /// What a document has, and our own document of it, for the fuzz target alone.
 #[cfg(fuzzing)]
-pub fn fuzz_document(
-    bytes: &[u8],
-    rng: Random<'_>,
-) -> Option<(Vec<Passkey>, Zeroizing<Vec<u8>>)> {
+pub fn fuzz_document(bytes: &[u8], rng: Random<'_>) -> Option<(Vec<Passkey>, Zeroizing<Vec<u8>>)> {
     let now = Timestamp(1_700_000_000);
     let read = cxf::decode(bytes, now, rng)?;
     let encoded = cxf::encode(&read.passkeys.iter().collect::<Vec<_>>(), now);

@@ -7,6 +7,7 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use cabled::channel::tls::{self, Trust};
@@ -17,14 +18,17 @@ use cabled::relay::{self, Config, Limits, Relay, TlsFiles};
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 const HERE: RoutingId = RoutingId::new([0xab, 0xcd, 0xef]);
 const TUNNEL: TunnelId = TunnelId::new([0x5a; 16]);
+/// For what happens at once on a quiet machine.
+const PATIENCE: Duration = Duration::from_secs(60);
 const TUNNEL_PATH: &str = "5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A";
 
 /// A relay that runs until it is stopped or dropped with its test.
@@ -32,6 +36,7 @@ struct Service {
     address: SocketAddr,
     url: ServiceUrl,
     connector: Connector,
+    drain: Arc<Notify>,
     stop: oneshot::Sender<()>,
     served: JoinHandle<()>,
 }
@@ -39,11 +44,12 @@ struct Service {
 async fn serve(config: Config, connector: Connector) -> Service {
     let relay = Relay::bind(config).await.unwrap();
     let (address, url) = (relay.local_addr(), relay.url().parse().unwrap());
-    let (stop, stopped) = oneshot::channel();
-    let served = tokio::spawn(relay.serve(async {
-        let _ = stopped.await;
-    }));
-    Service { address, url, connector, stop, served }
+    let (drain, (stop, stopped)) = (Arc::new(Notify::new()), oneshot::channel());
+    let asked = Arc::clone(&drain);
+    let drained = async move { asked.notified().await };
+    let stopped = async { drop(stopped.await) };
+    let served = tokio::spawn(relay.serve_and_drain(drained, stopped));
+    Service { address, url, connector, drain, stop, served }
 }
 
 fn local(limits: Limits) -> Config {
@@ -518,6 +524,44 @@ async fn a_stopped_relay_says_goodbye_and_ends() {
     drop((phone, laptop, lonely));
     service.served.await.unwrap();
     assert!(TcpStream::connect(service.address).await.is_err());
+}
+
+#[tokio::test]
+async fn a_draining_relay_lets_tunnels_finish_and_takes_no_new_ones() {
+    let service = plain().await;
+    let (mut phone, mut laptop) = service.pair().await;
+    let other = TunnelId::new([1; 16]);
+    let (lonely, _) = service.connector.open_tunnel(&service.url, other).await.unwrap();
+    assert_eq!(service.status("GET /readyz HTTP/1.1", &[]).await, 200);
+    service.drain.notify_one();
+    // Readiness goes first, and a new phone is turned away.
+    let ready = || service.status("GET /readyz HTTP/1.1", &[]);
+    assert_eq!(eventually(ready, |status| *status == 503).await, 503);
+    let third = service.connector.open_tunnel(&service.url, TunnelId::new([2; 16])).await;
+    assert_eq!(status_of(third), 503);
+    // A laptop still comes to the phone that waits, and what is joined goes on.
+    let late = service.connector.join_tunnel(&service.url, HERE, other).await.unwrap();
+    phone.send(b"still here").await.unwrap();
+    assert_eq!(laptop.recv().await.unwrap(), b"still here");
+    drop((phone, laptop));
+    assert!(!service.served.is_finished());
+    drop((late, lonely));
+    // With the last tunnel the relay ends, long before its time.
+    timeout(PATIENCE, service.served).await.unwrap().unwrap();
+    assert!(TcpStream::connect(service.address).await.is_err());
+}
+
+#[tokio::test]
+async fn a_draining_relay_ends_in_time() {
+    let limits = Limits { drain: Duration::from_millis(200), ..Limits::default() };
+    let service = with(limits).await;
+    let (mut phone, mut laptop) = service.pair().await;
+    service.drain.notify_one();
+    for channel in [&mut phone, &mut laptop] {
+        assert_eq!(close_code(channel).await, Some(1001));
+    }
+    drop((phone, laptop));
+    timeout(PATIENCE, service.served).await.unwrap().unwrap();
 }
 
 #[tokio::test]

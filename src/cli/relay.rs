@@ -46,6 +46,9 @@ pub(crate) struct Relay {
     /// Tunnels at a time
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     tunnels: usize,
+    /// How long running tunnels may go on after SIGTERM, in seconds; Ctrl-C, or a second SIGTERM, ends them
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    drain: u64,
     /// Connections at a time from one IPv4 address or IPv6 /64
     #[arg(long, value_name = "N", default_value_t = 256)]
     per_address: usize,
@@ -69,7 +72,7 @@ impl Relay {
     }
 
     async fn serve(&self, ui: Ui) -> Result<(), Failure> {
-        let interrupted = system::interrupted();
+        let (asked, stop) = system::asked_to_end();
         let relay = relay::Relay::bind(self.config()).await.map_err(|error| advice(&error))?;
         let scheme = if self.tls_cert.is_some() { "wss" } else { "ws" };
         let url = format!("{scheme}://{}", relay.local_addr());
@@ -77,7 +80,15 @@ impl Relay {
             true => print(&event_line("listening", json!({ "url": url })).to_string())?,
             false => print(&format!("listening on {url}"))?,
         }
-        relay.serve(interrupted).await;
+        let drain = async {
+            asked.await;
+            let words = format!(
+                "Stopping: no new tunnels, and {} s for those that run. Ctrl-C ends them now.",
+                self.drain
+            );
+            ui.step("draining", &words, json!({}));
+        };
+        relay.serve_and_drain(drain, stop).await;
         ui.step("stopped", "Stopped.", json!({}));
         Ok(())
     }
@@ -94,6 +105,7 @@ impl Relay {
                 message_len: self.message_len,
                 tunnels: self.tunnels,
                 connections_per_address: self.per_address,
+                drain: Duration::from_secs(self.drain),
                 ..Limits::default()
             },
             ..Config::new(self.listen)

@@ -12,7 +12,7 @@
 //!
 //! | answer | when |
 //! |---|---|
-//! | 200 | `/`, `/healthz`, `/metrics`, and `/readyz` (503 with as many tunnels as allowed) |
+//! | 200 | `/`, `/healthz`, `/metrics`, and `/readyz` (503 with as many tunnels as allowed, or draining) |
 //! | 400 | not HTTP/1.1, no upgrade, a bad key, or `fido.cable` not among the subprotocols |
 //! | 404 | a path or id that no tunnel service has; nobody waits under that tunnel and routing id |
 //! | 404 | `/cable/contact`: this relay calls no phones; 410 would make laptops forget theirs |
@@ -47,7 +47,7 @@ use std::time::Duration;
 use rand_core::RngCore;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use self::connection::{Shared, Visit};
 use self::metrics::Metrics;
@@ -116,6 +116,9 @@ pub struct Limits {
     pub connections: usize,
     /// Connections from one IPv4 address or IPv6 /64. Default 256: many households share one.
     pub connections_per_address: usize,
+    /// How long tunnels may go on once the relay drains, at most a day. Default 30 seconds: a ceremony
+    /// that is under way needs some.
+    pub drain: Duration,
 }
 
 impl Default for Limits {
@@ -132,6 +135,7 @@ impl Default for Limits {
             tunnels: 10_000,
             connections: 20_256,
             connections_per_address: 256,
+            drain: Duration::from_secs(30),
         }
     }
 }
@@ -226,13 +230,29 @@ impl Relay {
     /// Serves until `shutdown` is ready, then closes all tunnels with code 1001, which takes at
     /// most 5 seconds.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
+        self.serve_and_drain(std::future::pending(), shutdown).await;
+    }
+
+    /// [`Self::serve`], and when `drain` is ready takes no new tunnels (503, also at `/readyz`), but lets
+    /// those that there are go on for [`Limits::drain`]; then, or when none is left, it shuts down.
+    pub async fn serve_and_drain(
+        self,
+        drain: impl Future<Output = ()>,
+        shutdown: impl Future<Output = ()>,
+    ) {
         let (stopper, stop) = stop::channel();
         let mut connections = JoinSet::new();
-        let mut shutdown = pin!(shutdown);
-        loop {
+        let (mut drain, mut shutdown) = (pin!(drain), pin!(shutdown));
+        let mut until: Option<Instant> = None;
+        while until.is_none() || self.shared.registry().census().tunnels > 0 {
             let room = connections.len() < self.shared.limits.connections;
             tokio::select! {
                 () = &mut shutdown => break,
+                () = &mut drain, if until.is_none() => {
+                    self.shared.registry().drain();
+                    until = Some(Instant::now() + self.shared.limits.drain.min(LONGEST));
+                }
+                () = passed(until) => break,
                 Some(ended) = connections.join_next() => report(ended),
                 accepted = self.listener.accept(), if room => match accepted {
                     Ok((socket, address)) => {
@@ -251,6 +271,14 @@ impl Relay {
         let all = async { while connections.join_next().await.is_some() {} };
         // Whoever has not gone by then is cut off with the set.
         let _ = timeout(STOP_GRACE, all).await;
+    }
+}
+
+/// Never, without a time.
+async fn passed(until: Option<Instant>) {
+    match until {
+        Some(until) => sleep_until(until).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -47,9 +47,7 @@ pub(super) fn healthy() -> String {
 pub(super) fn ready(full: bool) -> String {
     match full {
         false => response("200 OK", PLAIN, "ready\n"),
-        true => {
-            response("503 Service Unavailable", PLAIN, "not ready: as many tunnels as allowed\n")
-        }
+        true => response("503 Service Unavailable", PLAIN, "not ready: no new tunnel is taken\n"),
     }
 }
 

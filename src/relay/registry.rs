@@ -66,6 +66,7 @@ pub(super) struct Registry<H> {
     tunnels: HashMap<TunnelId, Slot<H>>,
     connections: HashMap<Network, usize>,
     census: Census,
+    draining: bool,
 }
 
 /// How many there are of everything.
@@ -91,6 +92,7 @@ impl<H> Registry<H> {
             tunnels: HashMap::new(),
             connections: HashMap::new(),
             census: Census::default(),
+            draining: false,
         }
     }
 
@@ -104,7 +106,12 @@ impl<H> Registry<H> {
 
     /// Whether another tunnel would be refused.
     pub(super) fn is_full(&self) -> bool {
-        self.tunnels.len() >= self.quotas.tunnels
+        self.draining || self.tunnels.len() >= self.quotas.tunnels
+    }
+
+    /// Takes no new tunnels any more; those that there are go on.
+    pub(super) fn drain(&mut self) {
+        self.draining = true;
     }
 
     /// Lets an authenticator wait under `tunnel`, and says until when.

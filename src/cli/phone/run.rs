@@ -215,8 +215,14 @@ impl Run {
 /// The store, opened without the PIN, if it is there and knows a key that does.
 async fn by_key(reporter: Reporter, vault: &Vault) -> Result<Option<(Locked, Store)>, Failure> {
     let Some(locked) = vault.locked_if_any().await? else { return Ok(None) };
-    let store = store::keys::open_store(reporter, &locked).await?;
-    Ok(store.map(|store| (locked, store)))
+    match store::keys::open_store(reporter, &locked).await {
+        Ok(store) => Ok(store.map(|store| (locked, store))),
+        // The PIN is there still.
+        Err(failure) => {
+            reporter.note(&format!("no key opens the passkeys: {}", failure.error));
+            Ok(None)
+        }
+    }
 }
 
 /// The words that this program has itself for what ends a transaction.

@@ -64,7 +64,10 @@ async fn the_mapping_of_one_lets_nobody_else_in() {
     let verdicts: Vec<_> =
         told.out.iter().filter(|line| ["in", "out"].contains(&line.as_str())).collect();
     assert_eq!(verdicts, ["in", "out", "out", "out"], "{told:?}");
-    key.keeps(2);
+    let told = key.keeps(2);
+    // Two registrations, the login that is right, and the one with the wrong public key.
+    let asked = told.iter().filter(|line| line.contains("Did you start this?")).count();
+    assert_eq!(asked, 4, "{told:?}");
 }
 
 #[tokio::test]

@@ -109,22 +109,23 @@ impl Key {
         self.stops_with(None);
     }
 
-    /// The same, and that many passkeys are kept.
-    pub(crate) fn keeps(self, passkeys: usize) {
-        self.stops_with(Some(passkeys));
+    /// The same, and that many passkeys are kept. Gives all that the owner was told.
+    pub(crate) fn keeps(self, passkeys: usize) -> Vec<String> {
+        self.stops_with(Some(passkeys))
     }
 
-    fn stops_with(self, passkeys: Option<usize>) {
+    fn stops_with(self, passkeys: Option<usize>) -> Vec<String> {
         self.program.signal("INT");
-        self.program.end().succeeded();
+        let told = self.program.end().succeeded().err;
         assert!(!self.node.exists());
-        let Some(passkeys) = passkeys else { return };
+        let Some(passkeys) = passkeys else { return told };
         let mut command = of_folder(binary(), self.folder.path());
         command.args(["phone", "passkeys", "list", "--json"]);
         command.env("CABLED_PIN_FILE", self.folder.path().join("pin"));
         let listed = Program::of(command).end().succeeded().out;
         let listed: Value = serde_json::from_str(listed.last().unwrap()).unwrap();
         assert_eq!(listed["passkeys"].as_array().unwrap().len(), passkeys, "{listed}");
+        told
     }
 }
 

@@ -175,6 +175,17 @@ fn main() {
     };
     let starts = (0..OPENS).map(|_| start()).collect();
     report("start: open and unlock, without Argon2id", starts, Some(floor));
+    let store = Store::open(&folder).unwrap().unlock(&pin(), NOW, &mut rng).unwrap().0;
+    let key = store.add_unlock_key("bench", NOW, &mut rng).unwrap();
+    drop(store);
+    let mut start = || {
+        let (time, store) =
+            timed(|| Store::open(&folder).unwrap().unlock_with("bench", &key, &mut rng).unwrap());
+        drop(store);
+        time
+    };
+    let starts = (0..OPENS).map(|_| start()).collect();
+    report("start: with an unlock key, without the PIN", starts, Some(floor));
 
     let floor = floor_lookups(&plain, &cipher, &keys);
     let floor = report("floor: two rows fetched and opened", floor, None);

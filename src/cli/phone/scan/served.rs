@@ -80,8 +80,9 @@ impl Handover<'_> {
                     continue;
                 }
             };
-            match event.and_then(|event| event.what) {
-                None => return Err(unfinished()),
+            match event.ok_or_else(unfinished)?.what {
+                // Of a newer service.
+                None => {}
                 Some(What::Ended(ended)) => {
                     return record.conclude(ended.failure.as_ref().map(outcome::end));
                 }

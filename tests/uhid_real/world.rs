@@ -46,6 +46,11 @@ impl Key {
         Self::plugged_in(&["--auto-approve"]).await
     }
 
+    /// The same, whose passkeys have a certificate.
+    pub(crate) async fn certified() -> Self {
+        Self::plugged_in(&["--auto-approve", "--attestation", "certificate"]).await
+    }
+
     /// One whose owner is asked.
     pub(crate) async fn asking() -> Self {
         Self::plugged_in(&[]).await

@@ -2,6 +2,8 @@
 //!
 //! Depends on p256, the pure modules and siblings only.
 
+mod certificate;
+
 use p256::ecdsa::signature::Signer;
 use p256::ecdsa::{Signature, SigningKey};
 use sha2::{Digest, Sha256};
@@ -82,15 +84,23 @@ pub(super) fn attestation(
     key: &SigningKey,
     auth_data: &[u8],
     client_data_hash: &[u8; 32],
-) -> (&'static str, Value) {
-    match config.attestation {
+) -> Result<(&'static str, Value), Failure> {
+    let signed = || {
+        let signature = sign(key, auth_data, client_data_hash);
+        [("alg", Value::int(ES256)), ("sig", Value::from(signature))]
+    };
+    Ok(match config.attestation {
         Attestation::None => ("none", Value::Map(Vec::new())),
-        Attestation::PackedSelf => {
-            let signature = sign(key, auth_data, client_data_hash);
-            let statement = [("alg", Value::int(ES256)), ("sig", Value::from(signature))];
-            ("packed", Value::text_map(statement))
+        Attestation::PackedSelf => ("packed", Value::text_map(signed())),
+        Attestation::PackedCertificate => {
+            let CosePublicKey::Es256(public) = public_key(key)? else {
+                return Err(Failure::Store(store::Error::Corrupt));
+            };
+            let certificate = certificate::certificate(key, &public.to_spki(), &config.aaguid);
+            let chain = ("x5c", Value::Array(vec![Value::from(certificate)]));
+            ("packed", Value::text_map(signed().into_iter().chain([chain])))
         }
-    }
+    })
 }
 
 #[cfg(test)]

@@ -25,6 +25,9 @@ pub enum Attestation {
     /// `packed`, signed by the new passkey itself: proves possession, vouches for no make.
     #[default]
     PackedSelf,
+    /// `packed`, with a certificate that the new passkey signs for itself: vouches for no make either, but
+    /// satisfies programs that take nothing without a certificate.
+    PackedCertificate,
     /// `none`; some programs that are no browsers refuse it.
     None,
 }

@@ -195,7 +195,7 @@ impl<S: PasskeyStore + Sync, C: Consent + Sync> Engine<S, C> {
         data.attested = Some(attest::attested(&self.config, passkey, &key)?);
         data.extensions = registration.outputs();
         let auth_data = data.encode();
-        let (fmt, att_stmt) = attest::attestation(&self.config, &key, &auth_data, hash);
+        let (fmt, att_stmt) = attest::attestation(&self.config, &key, &auth_data, hash)?;
         Ok(MakeCredentialResponse {
             fmt: fmt.to_owned(),
             auth_data,

@@ -8,7 +8,8 @@ use crate::authenticator::engine::{Attestation, SeveralAccounts};
 /// What an owner may set.
 #[derive(Args, Clone, Copy, Debug)]
 pub(super) struct Making {
-    /// How a new passkey is attested: signed by itself, or not at all
+    /// How a new passkey is attested: signed by itself; with a certificate that it makes itself, for programs
+    /// such as pamu2fcfg that take nothing else; or not at all
     #[arg(long, value_name = "HOW", value_enum, default_value = "self")]
     attestation: Attested,
     /// State this make (AAGUID) and not that of cabled: one of your own, drawn at random once, for all
@@ -24,6 +25,7 @@ pub(super) struct Making {
 enum Attested {
     #[value(name = "self")]
     Itself,
+    Certificate,
     None,
 }
 
@@ -68,6 +70,7 @@ impl Making {
             aaguid: self.aaguid.map_or(config.aaguid, |Aaguid(bytes)| bytes),
             attestation: match self.attestation {
                 Attested::Itself => Attestation::PackedSelf,
+                Attested::Certificate => Attestation::PackedCertificate,
                 Attested::None => Attestation::None,
             },
             several_accounts: match self.choose {

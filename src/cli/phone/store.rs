@@ -17,7 +17,7 @@ use crate::cli::failure::{Failure, Status};
 use crate::cli::terminal::Terminal;
 use crate::cli::ui::{Ui, event_line, print};
 
-/// Checks, backs up and restores the file that keeps the passkeys
+/// Checks, backs up and restores the file that keeps the passkeys, and keeps keys that open it
 #[derive(Args, Clone, Debug)]
 pub(super) struct StoreCommand {
     #[command(subcommand)]

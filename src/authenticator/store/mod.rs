@@ -113,10 +113,14 @@ impl Locked {
         rng: Random<'_>,
     ) -> Result<(Store, Verification), Error> {
         let (data_key, _) = unwrap_key(&self.db, pin, now)?;
-        let keys = Keys::derive(&data_key);
+        Ok((self.opened(&data_key, rng)?, Verification::by_pin()))
+    }
+
+    /// The store with this data key, brought to this schema.
+    fn opened(&self, data_key: &Secret<32>, rng: Random<'_>) -> Result<Store, Error> {
+        let keys = Keys::derive(data_key);
         migrate::run(&self.db, &keys, self.keep_copy, rng)?;
-        let store = Store { db: Arc::clone(&self.db), keys: Arc::new(keys) };
-        Ok((store, Verification::by_pin()))
+        Ok(Store { db: Arc::clone(&self.db), keys: Arc::new(keys) })
     }
 
     /// Until when no PIN is taken after too many wrong ones, if so.

@@ -4,12 +4,10 @@
 //! before, and so does everything that leaves the phone. Depends on [`crate::cbor`], [`crate::secret`] and
 //! siblings only.
 
-use std::sync::Arc;
-
 use super::error::{Error, database};
 use super::file::META;
-use super::seal::{self, Keys};
-use super::{Locked, Store, migrate};
+use super::seal;
+use super::{Locked, Store};
 use crate::authenticator::{Random, Timestamp};
 use crate::cbor::{self, Value};
 use crate::secret::Secret;
@@ -79,9 +77,7 @@ impl Locked {
         let (_, sealed) = decode(entry.value())?;
         let data_key = seal::open(key, &context(name), &sealed).map_err(|_| Error::NoSuchKey)?;
         let data_key = Secret::try_from(&data_key[..]).map_err(|_| Error::Corrupt)?;
-        let keys = Keys::derive(&data_key);
-        migrate::run(&self.db, &keys, self.keep_copy, rng)?;
-        Ok(Store { db: Arc::clone(&self.db), keys: Arc::new(keys) })
+        self.opened(&data_key, rng)
     }
 }
 

@@ -23,9 +23,9 @@ use crate::cli::failure::{Failure, Status};
 use crate::cli::system;
 use crate::cli::terminal::{Terminal, yes_or_no};
 
-pub(super) use by_hand::{Answers, Tried, by_hand};
-use words::closing;
-pub(super) use words::{Who, fields, headline, particulars, site};
+pub(super) use by_hand::{Answers, Asking, Tried, by_hand};
+pub(super) use words::{Who, fields, headline, particulars, unasked};
+use words::{closing, site};
 
 /// How long a typed PIN verifies its user.
 const FRESH: Duration = Duration::from_secs(60);
@@ -64,13 +64,10 @@ impl Asked {
 
 impl Consent for Owner {
     async fn ask(&self, request: ConsentRequest) -> Decision {
-        if let (Ok(mut site), Some(asked)) = (self.site.lock(), site(&request)) {
-            *site = Some(asked.to_owned());
-        }
-        let headline = headline(Who::Laptop, &request);
+        note_site(&self.site, &request);
         let (fields, standing) = (fields(&request), matches!(self.way, Way::Standing(_)));
         if standing || self.reporter.0.is_json() {
-            let words = format!("{headline} Nobody is asked, as --auto-approve says.");
+            let words = unasked(Who::Laptop, &request);
             self.reporter.step("asked", &words, fields);
         }
         match &self.way {
@@ -78,6 +75,13 @@ impl Consent for Owner {
             // A terminal that is gone cannot say yes.
             Way::Asked(asked) => asked.ask(&request).await.unwrap_or(Decision::Cancelled),
         }
+    }
+}
+
+/// Keeps which site a request is about.
+pub(super) fn note_site(last: &LastSite, request: &ConsentRequest) {
+    if let (Ok(mut last), Some(asked)) = (last.lock(), site(request)) {
+        *last = Some(asked.to_owned());
     }
 }
 

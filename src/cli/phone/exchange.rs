@@ -15,7 +15,7 @@ use super::view::{account, full_id};
 use super::{blocking, interrupted_terminal};
 use crate::authenticator::service::Planned;
 use crate::authenticator::store::Error;
-use crate::authenticator::store::exchange::{self, Lock, MAX_FILE, Opener, Skipped, Why};
+use crate::authenticator::store::exchange::{self, Lock, MAX_FILE, Opener, Skipped};
 use crate::authenticator::{CredentialId, PasskeyView};
 use crate::cli::failure::{Failure, Status};
 use crate::cli::terminal::Terminal;
@@ -189,15 +189,7 @@ fn skipped_lines(plan: &Planned) -> String {
 }
 
 fn fields(plan: &Planned) -> Value {
-    let skipped = |Skipped { title, why }: &Skipped| {
-        let (reason, kind) = match why {
-            Why::OtherType(kind) => ("other-type", Some(kind)),
-            Why::OtherAlgorithm => ("other-algorithm", None),
-            Why::AlreadyHere => ("already-here", None),
-            _ => ("broken", None),
-        };
-        json!({ "title": title, "reason": reason, "type": kind })
-    };
+    let skipped = |Skipped { title, why }: &Skipped| json!({ "title": title, "reason": why.name(), "type": why.other_type() });
     json!({
         "passkeys": plan.passkeys.iter().map(|p| full_id(&p.id)).collect::<Vec<_>>(),
         "skipped": plan.skipped.iter().map(skipped).collect::<Vec<_>>(),

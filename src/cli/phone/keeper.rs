@@ -10,11 +10,10 @@ use futures_util::stream;
 use zeroize::Zeroizing;
 
 use super::remote::{self, Socket, of_cause, refused};
-use super::unlock::{self, ask_pin};
-use super::{blocking, no_terminal};
+use super::unlock;
 use crate::authenticator::service::{Copy, Error, MoveId, Planned, Sources, Vault};
 use crate::authenticator::store::exchange::{Lock, Opener};
-use crate::authenticator::{CredentialId, Locked, PasskeyView, Pin, Timestamp};
+use crate::authenticator::{CredentialId, PasskeyView, Pin, Timestamp};
 use crate::cli::failure::{Failure, Status};
 use crate::cli::system;
 use crate::cli::terminal::Terminal;
@@ -60,10 +59,7 @@ impl Place<'_> {
         if let Some(client) = self.service().await? {
             return Ok(Keeper::There(client));
         }
-        let folder = self.vault.folder()?;
-        let locked = blocking(move || Locked::open(&folder)).await?;
-        let locked = locked.map_err(|error| unlock::failed(&error))?;
-        Ok(Keeper::Here(Vault::new(locked, None, sources())))
+        Ok(Keeper::Here(Vault::new(self.vault.locked().await?, None, sources())))
     }
 }
 
@@ -115,13 +111,9 @@ impl Keeper {
         vault: &unlock::Vault,
         terminal: Option<&Terminal>,
     ) -> Result<Option<Pin>, Failure> {
-        match (self, vault.pin_of_file()?) {
-            (Self::Here(_), _) => Ok(None),
-            (Self::There(_), Some(pin)) => Ok(Some(pin)),
-            (Self::There(_), None) => {
-                let terminal = terminal.ok_or_else(no_terminal)?;
-                ask_pin(terminal, "PIN of this phone's passkeys: ").await.map(Some)
-            }
+        match self {
+            Self::Here(_) => Ok(None),
+            Self::There(_) => vault.pin(terminal).await.map(Some),
         }
     }
 

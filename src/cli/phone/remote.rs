@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::Reporter;
 use super::keeper::Place;
-use super::unlock::{Vault, ask_pin};
-use super::{Reporter, no_terminal};
+use super::unlock::Vault;
 use crate::authenticator::service::Question;
 use crate::cli::failure::{Failure, Status};
 use crate::cli::terminal::Terminal;
@@ -22,7 +22,7 @@ use crate::frontend::grpc::{self, Client, read};
 mod refusal;
 mod words;
 
-pub(super) use refusal::{failed, of_cause, refused};
+pub(super) use refusal::{cause, failed, of_cause, refused};
 pub(super) use words::{fields, how, question};
 
 /// Where the service listens.
@@ -195,12 +195,7 @@ async fn watch(client: &mut Client, reporter: Reporter) -> Result<(), Failure> {
 }
 
 async fn typed_pin(vault: &Vault) -> Result<String, Failure> {
-    if let Some(pin) = vault.pin_of_file()? {
-        return Ok(pin.reveal().to_owned());
-    }
-    let terminal = Terminal::open().ok_or_else(no_terminal)?;
-    let pin = ask_pin(&terminal, "PIN of this phone's passkeys: ").await?;
-    Ok(pin.reveal().to_owned())
+    Ok(vault.pin(Terminal::open().as_ref()).await?.reveal().to_owned())
 }
 
 fn nothing_open() -> Failure {

@@ -16,10 +16,10 @@ use tokio::task::JoinHandle;
 use super::keeper::{self, Place};
 use super::making::Making;
 use super::remote::{self, Socket};
-use super::unlock::Vault;
+use super::unlock::{self, Vault};
 use super::{Reporter, or_interrupted, scan, store};
 use crate::authenticator::service::{Service, Setup};
-use crate::authenticator::{Error, Locked, Store, Verification};
+use crate::authenticator::{Error, Locked, Store, Verification, store as passkeys};
 use crate::cli::advice;
 use crate::cli::args::Link;
 use crate::cli::companion::{Fingers, Notes, Words};
@@ -197,30 +197,33 @@ impl Run {
         vault: &Vault,
     ) -> Result<(Locked, Option<Store>), Failure> {
         let terminal = Terminal::open();
-        if !self.locked
-            && !self.no_keys
-            && vault.pin_file.is_none()
-            && let Some((locked, store)) = by_key(reporter, vault).await?
+        let locked = vault.locked_if_any().await?;
+        let by_hand = vault.pin_file.is_some() || self.no_keys || self.locked;
+        if let Some(locked) = locked.as_ref().filter(|_| !by_hand)
+            && let Some(store) = by_key(reporter, locked).await
         {
-            return Ok((locked, Some(store)));
+            return Ok((locked.clone(), Some(store)));
         }
         if self.locked || (terminal.is_none() && vault.pin_file.is_none()) {
-            return Ok((vault.locked().await?, None));
+            let missing = || unlock::failed(&passkeys::Error::NotFound);
+            return Ok((locked.ok_or_else(missing)?, None));
         }
-        let store = vault.open_or_create(reporter, terminal.as_ref()).await?.store;
-        Ok((store.locked(), Some(store)))
+        let unlocked = match &locked {
+            Some(locked) => vault.unlock(locked, terminal.as_ref()).await?,
+            None => vault.create(reporter, terminal.as_ref()).await?,
+        };
+        Ok((unlocked.store.locked(), Some(unlocked.store)))
     }
 }
 
-/// The store, opened without the PIN, if it is there and knows a key that does.
-async fn by_key(reporter: Reporter, vault: &Vault) -> Result<Option<(Locked, Store)>, Failure> {
-    let Some(locked) = vault.locked_if_any().await? else { return Ok(None) };
-    match store::keys::open_store(reporter, &locked).await {
-        Ok(store) => Ok(store.map(|store| (locked, store))),
+/// The store, opened without the PIN, if it knows a key that does.
+async fn by_key(reporter: Reporter, locked: &Locked) -> Option<Store> {
+    match store::keys::open_store(reporter, locked).await {
+        Ok(store) => store,
         // The PIN is there still.
         Err(failure) => {
             reporter.note(&format!("no key opens the passkeys: {}", failure.error));
-            Ok(None)
+            None
         }
     }
 }

@@ -22,6 +22,9 @@ use crate::cli::{advice, system};
 /// Wrong PINs on a terminal before the program gives up.
 pub(super) const TRIES: usize = 3;
 
+/// Before the PIN that opens the store.
+const PROMPT: &str = "PIN of this phone's passkeys: ";
+
 /// Longest PIN file that is looked at; the PIN is its first line.
 const MAX_PIN_FILE: u64 = 1024;
 
@@ -63,8 +66,7 @@ impl Vault {
 
     /// Opens the store; it is an error if there is none.
     pub(super) async fn open(&self, terminal: Option<&Terminal>) -> Result<Unlocked, Failure> {
-        let folder = self.folder()?;
-        let locked = blocking(move || Locked::open(&folder)).await?.map_err(|e| failed(&e))?;
+        let locked = self.locked().await?;
         self.unlock(&locked, terminal).await
     }
 
@@ -86,14 +88,20 @@ impl Vault {
         reporter: Reporter,
         terminal: Option<&Terminal>,
     ) -> Result<Unlocked, Failure> {
-        let folder = self.folder()?;
-        let probe = folder.clone();
         // Before anything is asked: a store that is in use or damaged needs no PIN.
-        match blocking(move || Locked::open(&probe)).await? {
-            Err(Error::NotFound) => {}
-            Err(error) => return Err(failed(&error)),
-            Ok(locked) => return self.unlock(&locked, terminal).await,
+        match self.locked_if_any().await? {
+            Some(locked) => self.unlock(&locked, terminal).await,
+            None => self.create(reporter, terminal).await,
         }
+    }
+
+    /// Makes a store where there is none.
+    pub(super) async fn create(
+        &self,
+        reporter: Reporter,
+        terminal: Option<&Terminal>,
+    ) -> Result<Unlocked, Failure> {
+        let folder = self.folder()?;
         let (pin, typed) = match self.pin_of_file()? {
             Some(pin) => (pin, false),
             None => (first_pin(&folder, terminal.ok_or_else(no_terminal)?).await?, true),
@@ -119,6 +127,14 @@ impl Vault {
             Ok(locked) => Ok(Some(locked)),
             Err(Error::NotFound) => Ok(None),
             Err(error) => Err(failed(&error)),
+        }
+    }
+
+    /// The PIN of `--pin-file`, or one that is typed, whether it is right or not.
+    pub(super) async fn pin(&self, terminal: Option<&Terminal>) -> Result<Pin, Failure> {
+        match self.pin_of_file()? {
+            Some(pin) => Ok(pin),
+            None => ask_pin(terminal.ok_or_else(no_terminal)?, PROMPT).await,
         }
     }
 
@@ -161,7 +177,7 @@ async fn unlock(locked: &Locked, pin: Pin) -> Result<Unlocked, Error> {
 async fn unlock_by_hand(locked: &Locked, terminal: &Terminal) -> Result<Unlocked, Failure> {
     let mut tries = 0;
     loop {
-        let pin = ask_pin(terminal, "PIN of this phone's passkeys: ").await?;
+        let pin = ask_pin(terminal, PROMPT).await?;
         tries += 1;
         match unlock(locked, pin).await {
             Ok(unlocked) => return Ok(Unlocked { typed_at: Some(Instant::now()), ..unlocked }),

@@ -10,7 +10,7 @@ use super::server::MAX_MESSAGE;
 use super::status::bad_request;
 use super::{convert, v1};
 use crate::authenticator::service::{Copy, Planned};
-use crate::authenticator::store::exchange::{Lock, MAX_FILE, Opener, Skipped, Why};
+use crate::authenticator::store::exchange::{Lock, MAX_FILE, Opener, Skipped};
 
 /// Bytes of the file in one part: far below what either side takes as a message.
 pub const PART: usize = MAX_MESSAGE / 2;
@@ -73,11 +73,6 @@ pub(super) fn planned(planned: Planned) -> v1::PlanImportResponse {
 }
 
 fn skipped(skipped: Skipped) -> v1::Skipped {
-    let (reason, r#type) = match skipped.why {
-        Why::OtherType(other) => ("other-type", Some(other)),
-        Why::OtherAlgorithm => ("other-algorithm", None),
-        Why::AlreadyHere => ("already-here", None),
-        _ => ("broken", None),
-    };
+    let (reason, r#type) = (skipped.why.name(), skipped.why.other_type().map(str::to_owned));
     v1::Skipped { title: skipped.title, reason: reason.to_owned(), r#type }
 }

@@ -65,6 +65,28 @@ pub enum Why {
     Broken,
 }
 
+impl Why {
+    /// The name for machines.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::OtherType(_) => "other-type",
+            Self::OtherAlgorithm => "other-algorithm",
+            Self::AlreadyHere => "already-here",
+            Self::Broken => "broken",
+        }
+    }
+
+    /// The type that the document gives, if that is why.
+    #[must_use]
+    pub fn other_type(&self) -> Option<&str> {
+        match self {
+            Self::OtherType(other) => Some(other),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -3,6 +3,7 @@
 //! Depends on the terminal alone; where an answer goes is the caller's.
 
 use std::future::Future;
+use std::pin::Pin as Pinned;
 
 use super::choose;
 use crate::authenticator::Pin;
@@ -11,6 +12,30 @@ use crate::cli::failure::Failure;
 use crate::cli::phone::interrupted_terminal;
 use crate::cli::phone::unlock::{TRIES, Vault, ask_pin};
 use crate::cli::terminal::Terminal;
+
+/// A question that is being asked here; dropped, it is withdrawn from the terminal.
+pub(in crate::cli::phone) struct Asking<'a> {
+    /// Which.
+    pub(in crate::cli::phone) id: QuestionId,
+    work: Pinned<Box<dyn Future<Output = Result<(), Failure>> + Send + 'a>>,
+}
+
+impl<'a> Asking<'a> {
+    pub(in crate::cli::phone) fn new(
+        id: QuestionId,
+        work: impl Future<Output = Result<(), Failure>> + Send + 'a,
+    ) -> Self {
+        Self { id, work: Box::pin(work) }
+    }
+
+    /// The end of asking; never, without a question. Cancel safe.
+    pub(in crate::cli::phone) async fn end(asking: Option<&mut Self>) -> Result<(), Failure> {
+        match asking {
+            Some(asking) => asking.work.as_mut().await,
+            None => std::future::pending().await,
+        }
+    }
+}
 
 /// What became of an approval.
 pub(in crate::cli::phone) enum Tried {

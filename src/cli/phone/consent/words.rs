@@ -88,6 +88,11 @@ pub(in crate::cli::phone) fn headline(who: Who, request: &ConsentRequest) -> Str
     format!("{} {what}.", who.subject())
 }
 
+/// Who wants what, where the owner approved beforehand.
+pub(in crate::cli::phone) fn unasked(who: Who, request: &ConsentRequest) -> String {
+    format!("{} Nobody is asked, as --auto-approve says.", headline(who, request))
+}
+
 /// What there is to know before the answer.
 pub(in crate::cli::phone) fn particulars(who: Who, request: &ConsentRequest) -> String {
     let mut lines = Vec::new();

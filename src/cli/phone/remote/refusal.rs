@@ -10,10 +10,14 @@ use crate::cli::phone::date;
 use crate::cli::system;
 use crate::frontend::grpc::{CAUSE, SocketError, UNTIL};
 
+/// The cause that the service names.
+pub(in crate::cli::phone) fn cause(refusal: &Refusal) -> Option<&str> {
+    refusal.metadata().get(CAUSE)?.to_str().ok()
+}
+
 /// The service's refusal, with an exit status by its cause.
 pub(in crate::cli::phone) fn refused(refusal: &Refusal) -> Failure {
-    let cause = refusal.metadata().get(CAUSE).and_then(|cause| cause.to_str().ok());
-    let (status, hint) = match cause {
+    let (status, hint) = match cause(refusal) {
         Some("locked-out") => (Status::Locked, until(refusal)),
         Some(cause) => of_cause(cause),
         None => match refusal.code() {

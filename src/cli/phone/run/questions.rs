@@ -2,20 +2,16 @@
 //! what is asked and where to answer.
 
 use std::collections::VecDeque;
-use std::future::Future;
-use std::pin::Pin as Pinned;
 
 use serde_json::json;
 
 use crate::authenticator::service::{Error, Happened, Question, QuestionId, Service, Settled};
 use crate::authenticator::{Pin, store};
 use crate::cli::failure::Failure;
-use crate::cli::phone::consent::{self, Answers, Tried, by_hand};
+use crate::cli::phone::consent::{self, Answers, Asking, Tried, by_hand};
 use crate::cli::phone::unlock::Vault;
 use crate::cli::phone::{Reporter, keeper, remote};
 use crate::cli::terminal::Terminal;
-
-type Asking<'a> = Pinned<Box<dyn Future<Output = Result<(), Failure>> + Send + 'a>>;
 
 /// The terminal as a front end.
 pub(super) struct Desk<'a> {
@@ -31,12 +27,12 @@ impl Desk<'_> {
     pub(super) async fn run(self) {
         let mut events = self.service.events(None);
         let mut waiting = VecDeque::new();
-        let mut asking: Option<(QuestionId, Asking<'_>)> = None;
+        let mut asking: Option<Asking<'_>> = None;
         loop {
             let happened = tokio::select! {
                 biased;
                 event = events.next() => event.map(|event| event.what),
-                asked = pending(asking.as_mut()) => {
+                asked = Asking::end(asking.as_mut()) => {
                     asking = self.next(&mut waiting);
                     if let Err(failure) = asked {
                         // Others can answer what is still open.
@@ -54,7 +50,7 @@ impl Desk<'_> {
                 Some(Happened::Asked(question)) => told(self.reporter, &question),
                 Some(Happened::Settled { question, how }) => {
                     waiting.retain(|waits| waits.id != question);
-                    if asking.as_ref().is_some_and(|(id, _)| *id == question) {
+                    if asking.as_ref().is_some_and(|asking| asking.id == question) {
                         asking = self.next(&mut waiting);
                     }
                     let (event, words) = settled(how);
@@ -71,10 +67,9 @@ impl Desk<'_> {
         self.terminal.as_ref().is_some_and(Terminal::is_in_front)
     }
 
-    fn next(&self, waiting: &mut VecDeque<Question>) -> Option<(QuestionId, Asking<'_>)> {
+    fn next(&self, waiting: &mut VecDeque<Question>) -> Option<Asking<'_>> {
         let question = waiting.pop_front()?;
-        let id = question.id;
-        Some((id, Box::pin(self.ask(question))))
+        Some(Asking::new(question.id, self.ask(question)))
     }
 
     async fn ask(&self, question: Question) -> Result<(), Failure> {
@@ -84,14 +79,6 @@ impl Desk<'_> {
             }
             None => Ok(()),
         }
-    }
-}
-
-/// Never ready without a question.
-async fn pending(asking: Option<&mut (QuestionId, Asking<'_>)>) -> Result<(), Failure> {
-    match asking {
-        Some((_, asking)) => asking.await,
-        None => std::future::pending().await,
     }
 }
 

@@ -8,21 +8,21 @@ use std::pin::Pin as Pinned;
 
 use serde_json::json;
 
+use crate::authenticator::Pin;
 use crate::authenticator::service::{Question, QuestionId};
-use crate::authenticator::{ConsentRequest, Pin};
 use crate::cli::failure::{Failure, Status};
-use crate::cli::phone::consent::{self, Answers, LastSite, Tried, by_hand};
+use crate::cli::phone::consent::{self, Answers, Asking, LastSite, Tried, by_hand, note_site};
 use crate::cli::phone::outcome::{self, Record};
 use crate::cli::phone::remote::{self, refused};
-use crate::cli::phone::unlock::{Vault, ask_pin};
-use crate::cli::phone::{Reporter, no_terminal, or_interrupted};
+use crate::cli::phone::unlock::Vault;
+use crate::cli::phone::{Reporter, or_interrupted};
 use crate::cli::terminal::Terminal;
 use crate::frontend::grpc::v1::event::What;
 use crate::frontend::grpc::v1::{
     ApproveRequest, CancelTransactionRequest, DeclineRequest, GetStatusRequest, SubmitQrRequest,
     UnlockRequest, WatchRequest,
 };
-use crate::frontend::grpc::{CAUSE, Client, read};
+use crate::frontend::grpc::{Client, read};
 
 /// A code to hand over.
 pub(super) struct Handover<'a> {
@@ -42,8 +42,6 @@ enum Answerer<'a> {
     Asked(Terminal, &'a Vault),
 }
 
-type Asking<'a> = Pinned<Box<dyn Future<Output = Result<(), Failure>> + Send + 'a>>;
-
 impl Handover<'_> {
     /// Hands the text over and stays until the transaction is over.
     pub(super) async fn run(
@@ -60,8 +58,7 @@ impl Handover<'_> {
         let mut events = client.watch(request).await.map_err(|r| refused(&r))?.into_inner();
         let site = LastSite::default();
         let mut record = Record::new(self.reporter, site.clone());
-        let (mut asking, mut asked, mut cancelled): (Option<Asking<'_>>, _, _) =
-            (None, None, false);
+        let (mut asking, mut cancelled): (Option<Asking<'_>>, _) = (None, false);
         loop {
             let event = tokio::select! {
                 biased;
@@ -74,7 +71,7 @@ impl Handover<'_> {
                     continue;
                 }
                 event = events.message() => event.map_err(|r| refused(&r))?,
-                settled = pending(asking.as_mut()) => {
+                settled = Asking::end(asking.as_mut()) => {
                     asking = None;
                     settled?;
                     continue;
@@ -88,16 +85,13 @@ impl Handover<'_> {
                 }
                 Some(What::Asked(question)) => {
                     let Some(question) = read::question(question) else { continue };
-                    note(&site, &question.request);
+                    note_site(&site, &question.request);
                     self.tell(&question, &answerer);
-                    asked = Some(question.id.0);
-                    asking = Some(answer(client.clone(), &answerer, question));
+                    asking = answer(client.clone(), &answerer, question);
                 }
                 Some(What::Settled(settled)) => {
                     // Perhaps elsewhere: what is still on the terminal is withdrawn.
-                    if asked == Some(settled.question) {
-                        asking = None;
-                    }
+                    asking = asking.filter(|asking| asking.id.0 != settled.question);
                     let (words, how) = remote::how(settled.how());
                     let fields = json!({ "question": settled.question, "how": how });
                     self.reporter.step("settled", words, fields);
@@ -113,15 +107,14 @@ impl Handover<'_> {
             let (status, hint) = remote::of_cause("locked");
             return Err(Failure::new(status, "the passkeys are locked", hint));
         }
-        let pin = match (self.auto_approve, self.vault.pin_of_file()?, Terminal::open()) {
-            (true, Some(pin), _) => pin,
-            (true, None, Some(terminal)) => {
-                ask_pin(&terminal, "PIN of this phone's passkeys: ").await?
-            }
-            (true, None, None) => return Err(no_terminal()),
-            (false, _, Some(terminal)) => return Ok(Answerer::Asked(terminal, self.vault)),
-            (false, _, None) => return Ok(Answerer::Nobody),
-        };
+        let terminal = Terminal::open();
+        if !self.auto_approve {
+            return Ok(match terminal {
+                Some(terminal) => Answerer::Asked(terminal, self.vault),
+                None => Answerer::Nobody,
+            });
+        }
+        let pin = self.vault.pin(terminal.as_ref()).await?;
         // A wrong one is better known before a laptop waits for it.
         let request = UnlockRequest { pin: pin.reveal().to_owned() };
         client.unlock(request).await.map_err(|r| refused(&r))?;
@@ -134,10 +127,7 @@ impl Handover<'_> {
         let words = match answerer {
             Answerer::Asked(..) if !self.reporter.0.is_json() => return,
             Answerer::Asked(..) => String::new(),
-            Answerer::Standing(_) => {
-                let headline = consent::headline(question.asker.into(), &question.request);
-                format!("{headline} Nobody is asked, as --auto-approve says.")
-            }
+            Answerer::Standing(_) => consent::unasked(question.asker.into(), &question.request),
             Answerer::Nobody => format!(
                 "{}\nAnswer with: cabled phone approve {id}, or decline {id}",
                 remote::question(question)
@@ -147,27 +137,20 @@ impl Handover<'_> {
     }
 }
 
-fn note(site: &LastSite, request: &ConsentRequest) {
-    if let (Ok(mut site), Some(asked)) = (site.lock(), consent::site(request)) {
-        *site = Some(asked.to_owned());
-    }
-}
-
-/// Never ready without a future.
-async fn pending(asking: Option<&mut Asking<'_>>) -> Result<(), Failure> {
-    match asking {
-        Some(asking) => asking.await,
-        None => std::future::pending().await,
-    }
-}
-
-fn answer<'a>(client: Client, answerer: &'a Answerer<'a>, question: Question) -> Asking<'a> {
+fn answer<'a>(
+    mut client: Client,
+    answerer: &'a Answerer<'a>,
+    question: Question,
+) -> Option<Asking<'a>> {
+    let id = question.id;
     match answerer {
-        Answerer::Nobody => Box::pin(std::future::pending()),
-        Answerer::Standing(pin) => Box::pin(beforehand(client, pin, question)),
+        Answerer::Nobody => None,
+        Answerer::Standing(pin) => Some(Asking::new(id, beforehand(client, pin, question))),
         Answerer::Asked(terminal, vault) => {
-            let mut client = client;
-            Box::pin(async move { by_hand(&mut client, terminal, vault, &question).await })
+            Some(Asking::new(
+                id,
+                async move { by_hand(&mut client, terminal, vault, &question).await },
+            ))
         }
     }
 }
@@ -194,10 +177,10 @@ impl Answers for Client {
         let request = ApproveRequest { question: id.0, account, pin: pin.reveal().to_owned() };
         match Client::approve(self, request).await {
             Ok(_) => Ok(Tried::Over),
-            Err(refusal) => match refusal.metadata().get(CAUSE).map(|cause| cause.as_bytes()) {
+            Err(refusal) => match remote::cause(&refusal) {
                 // Too many wrong PINs end the question, and the transaction tells so.
-                Some(b"no-such-question" | b"locked-out") => Ok(Tried::Over),
-                Some(b"wrong-pin") => Ok(Tried::WrongPin(refused(&refusal))),
+                Some("no-such-question" | "locked-out") => Ok(Tried::Over),
+                Some("wrong-pin") => Ok(Tried::WrongPin(refused(&refusal))),
                 _ => Err(refused(&refusal)),
             },
         }
@@ -206,8 +189,8 @@ impl Answers for Client {
     async fn decline(&mut self, id: QuestionId) -> Result<(), Failure> {
         match Client::decline(self, DeclineRequest { question: id.0 }).await {
             Ok(_) => Ok(()),
-            Err(refusal) => match refusal.metadata().get(CAUSE).map(|cause| cause.as_bytes()) {
-                Some(b"no-such-question") => Ok(()),
+            Err(refusal) => match remote::cause(&refusal) {
+                Some("no-such-question") => Ok(()),
                 _ => Err(refused(&refusal)),
             },
         }

@@ -13,7 +13,8 @@ pub(crate) struct OnTerminal {
 
 impl OnTerminal {
     pub(crate) fn start(arguments: &str) -> Self {
-        let command = format!("{} {arguments}", env!("CARGO_BIN_EXE_cabled"));
+        // Without `exec` some shells stay, get Ctrl-C too, and end as it says.
+        let command = format!("exec {} {arguments}", env!("CARGO_BIN_EXE_cabled"));
         let mut script = alone(Command::new("script"));
         script.args(["--quiet", "--return", "--command", &command, "/dev/null"]);
         let child = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();

@@ -24,6 +24,7 @@ mod relay;
 pub mod relying_party;
 pub mod screen;
 mod system;
+mod systemd;
 mod terminal;
 #[cfg(target_os = "linux")]
 mod testbed;

@@ -4,5 +4,7 @@
 
 #[cfg(feature = "grpc")]
 pub mod grpc;
+#[cfg(feature = "grpc")]
+mod socket;
 #[cfg(feature = "web")]
 pub mod web;

@@ -99,7 +99,7 @@ fn a_service_is_asked_locked_unlocked_and_ended_in_order() {
     let ended = service.end().succeeded();
     assert!(ended.out.last().unwrap().contains("\"stopped\""), "{ended:?}");
     let (error, hint) = home.phone(&["pending"]).failed(2);
-    assert!(error.contains("no phone's service runs") && hint.contains("phone run"), "{error}");
+    assert!(error.contains("no service of cabled runs") && hint.contains("phone run"), "{error}");
 }
 
 #[test]

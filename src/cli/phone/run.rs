@@ -1,10 +1,9 @@
 //! `cabled phone run`: the phone's service in the foreground, until a signal ends it.
 //!
-//! The composition root of the service: store, radio, socket; `run/systemd.rs` talks to systemd.
+//! The composition root of the service: store, radio, socket.
 
 mod key;
 mod questions;
-mod systemd;
 
 use std::time::Duration;
 
@@ -25,6 +24,7 @@ use crate::cli::args::Link;
 use crate::cli::companion::{Fingers, Notes, Words};
 use crate::cli::failure::{Failure, Status};
 use crate::cli::system;
+use crate::cli::systemd;
 use crate::cli::terminal::Terminal;
 use crate::cli::ui::Ui;
 use crate::desktop::Bus;
@@ -41,6 +41,9 @@ const CLIENTS: Duration = Duration::from_secs(3);
 
 /// Its file in packaging/applications, without the ending.
 const DESKTOP_ENTRY: &str = "org.cabled.Phone";
+
+/// Its file in packaging/systemd/user.
+const SOCKET_UNIT: &str = "cabled-phone.socket";
 
 /// Where a PIN can be given.
 const ELSEWHERE: &str = "To answer with the PIN: cabled phone pending";
@@ -164,7 +167,7 @@ impl Run {
         vault: &Vault,
         socket: &Socket,
     ) -> Result<(Service, Listener), Failure> {
-        let listener = match systemd::inherited()? {
+        let listener = match systemd::inherited(SOCKET_UNIT)? {
             Some(listener) => listener,
             None => {
                 let path = socket.path()?;

@@ -1,7 +1,7 @@
 //! The phone's service as gRPC on a Unix socket of its owner's: server, client, schema.
 //!
 //! ```text
-//!  socket (who may connect) ──> server (calls), moving (files) ──> authenticator::service
+//!  ../socket (who may connect) ──> server (calls), moving (files) ──> authenticator::service
 //!                                  └─> convert, status (words of the schema)
 //!  a client in this language ──> read (words of the schema, the other way)
 //! ```
@@ -12,7 +12,6 @@ mod convert;
 mod moving;
 pub mod read;
 mod server;
-mod socket;
 mod status;
 
 /// The messages and stubs of `proto/cabled/phone/v1/phone.proto`; generated, see `tests/generated.rs`.
@@ -32,5 +31,27 @@ mod redacted;
 pub use self::convert::{Advice, Advise};
 pub use self::moving::PART;
 pub use self::server::{MAX_IDS, MAX_MESSAGE, serve};
-pub use self::socket::{Client, Listener, MAX_CONNECTIONS, SocketError, connect};
 pub use self::status::{CAUSE, TRIES_LEFT, UNTIL};
+pub use super::socket::{Listener, MAX_CONNECTIONS, SocketError};
+
+use std::path::Path;
+
+use tonic::transport::Channel;
+
+use self::v1::phone_client::PhoneClient;
+
+/// Bytes of the longest answer: a list of some 10,000 passkeys with long names.
+const MAX_ANSWER: usize = 64 << 20;
+
+/// A client of the service.
+pub type Client = PhoneClient<Channel>;
+
+/// Connects to the service at this socket.
+///
+/// # Errors
+///
+/// [`SocketError::Absent`] if none runs there, [`SocketError::Serve`] otherwise.
+pub async fn connect(path: &Path) -> Result<Client, SocketError> {
+    let channel = super::socket::connect(path).await?;
+    Ok(PhoneClient::new(channel).max_decoding_message_size(MAX_ANSWER))
+}

@@ -13,10 +13,9 @@ use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 
 use super::convert::Advise;
-use super::socket::{Listener, SocketError};
 use super::status::{bad_request, busy, status};
 use super::v1::phone_server::{Phone, PhoneServer};
-use super::{convert, moving, v1};
+use super::{Listener, SocketError, convert, moving, v1};
 use crate::authenticator::service::{MoveId, QuestionId, Service, TransactionId};
 use crate::authenticator::{CredentialId, Pin};
 

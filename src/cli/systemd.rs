@@ -1,4 +1,4 @@
-//! What a service and systemd tell each other: a socket that is handed over, and how far one is.
+//! What a daemon and systemd tell each other: a socket that is handed over, and how far one is.
 //!
 //! Depends on the front end's listener only.
 
@@ -12,16 +12,17 @@ use listenfd::ListenFd;
 use crate::cli::failure::{Failure, Status};
 use crate::frontend::grpc::Listener;
 
-/// The socket of `LISTEN_FDS`, if there is one.
+/// The socket of `LISTEN_FDS`, if there is one; `unit` is the one to look at if it is no good.
 ///
 /// # Errors
 ///
 /// What was handed over is no listening Unix socket.
-pub(super) fn inherited() -> Result<Option<Listener>, Failure> {
+pub(super) fn inherited(unit: &str) -> Result<Option<Listener>, Failure> {
     let taken = ListenFd::from_env().take_unix_listener(0);
     taken.and_then(|listener| listener.map(Listener::inherited).transpose()).map_err(|error| {
         let error = format!("the socket that systemd hands over cannot be used: {error}");
-        Failure::new(Status::Failure, error, "see: systemctl --user status cabled-phone.socket")
+        let hint = format!("see: systemctl --user status {unit}");
+        Failure::new(Status::Failure, error, hint)
     })
 }
 

@@ -1,7 +1,8 @@
-//! The Unix socket: its place, who may connect, and the client's way in.
+//! The Unix socket of a daemon: its place, who may connect, and the client's way in.
 //!
 //! The folder is its owner's only (0700), the socket too (0600), and whoever connects is looked at
-//! once more: the same user, or root. Depends on tokio, tonic and the generated code.
+//! once more: the same user, or root. What is spoken over it is each daemon's own. Depends on tokio
+//! and tonic.
 
 use std::fs::{DirBuilder, Permissions};
 use std::io;
@@ -21,8 +22,6 @@ use tonic::codegen::http::Uri;
 use tonic::transport::server::Connected;
 use tonic::transport::{Channel, Endpoint};
 
-use super::v1::phone_client::PhoneClient;
-
 /// Clients that are connected at the same time; one more waits.
 pub const MAX_CONNECTIONS: usize = 32;
 
@@ -35,21 +34,15 @@ const ANSWER: Duration = Duration::from_secs(40);
 /// How long a service may be silent while a client reads a stream.
 const ALIVE: Duration = Duration::from_secs(20);
 
-/// Bytes of the longest answer: a list of some 10,000 passkeys with long names.
-const MAX_ANSWER: usize = 64 << 20;
-
 /// After a failed accept, such as for want of file descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
-
-/// A client of the service.
-pub type Client = PhoneClient<Channel>;
 
 /// Why there is no socket, or no service behind it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SocketError {
     /// Another service answers there.
-    #[error("a phone's service runs already, at {}", .0.display())]
+    #[error("a service of cabled runs already, at {}", .0.display())]
     InUse(PathBuf),
     /// Something that is no socket is in its place.
     #[error("{} is there and is no socket", .0.display())]
@@ -58,7 +51,7 @@ pub enum SocketError {
     #[error("the folder of {} is open to other users", .0.display())]
     OpenFolder(PathBuf),
     /// Nobody answers there.
-    #[error("no phone's service runs at {}", .0.display())]
+    #[error("no service of cabled runs at {}", .0.display())]
     Absent(PathBuf),
     /// The operating system refuses.
     #[error("the socket {} cannot be used", .0.display())]
@@ -134,7 +127,7 @@ impl Listener {
             match self.listener.accept().await {
                 Ok((stream, _)) => match stream.peer_cred() {
                     Ok(peer) if allowed(peer.uid(), self.own) => return stream,
-                    _ => tracing::warn!("another user tried to connect to the phone's service"),
+                    _ => tracing::warn!("another user tried to connect to the service"),
                 },
                 Err(error) => {
                     tracing::debug!(%error, "no connection could be taken");
@@ -236,7 +229,7 @@ impl AsyncWrite for Peer {
 /// # Errors
 ///
 /// [`SocketError::Absent`] if none runs there, [`SocketError::Serve`] otherwise.
-pub async fn connect(path: &Path) -> Result<Client, SocketError> {
+pub(super) async fn connect(path: &Path) -> Result<Channel, SocketError> {
     // Tells the absence of a service from everything else, which the transport does not.
     match UnixStream::connect(path).await {
         Ok(_) => {}
@@ -250,14 +243,13 @@ pub async fn connect(path: &Path) -> Result<Client, SocketError> {
         }
         Err(error) => return Err(SocketError::Io(path.to_owned(), error)),
     }
-    let endpoint = Endpoint::from_static("http://phone")
+    let endpoint = Endpoint::from_static("http://cabled")
         .connect_timeout(CONNECT)
         .timeout(ANSWER)
         .http2_keep_alive_interval(ALIVE)
         .keep_alive_timeout(ALIVE);
     let channel = endpoint.connect_with_connector(Dial(path.to_owned())).await;
-    let channel = channel.map_err(|error| SocketError::Serve(Box::new(error)))?;
-    Ok(PhoneClient::new(channel).max_decoding_message_size(MAX_ANSWER))
+    channel.map_err(|error| SocketError::Serve(Box::new(error)))
 }
 
 #[derive(Clone)]

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 #[cfg(all(feature = "bluetooth", target_os = "linux"))]
@@ -73,6 +74,12 @@ pub enum Error {
     /// The Bluetooth service was there, and ended or was restarted: what was on is off.
     #[error("the Bluetooth service ended or was restarted")]
     ServiceGone,
+    /// What ended or prevented a scan that several shared.
+    #[error(transparent)]
+    Shared(Arc<Self>),
+    /// The task of a scan that several shared is gone, with its runtime.
+    #[error("the scan of the radio has ended")]
+    ScanEnded,
     /// There is nobody to ask for Bluetooth: no D-Bus, or no bluetoothd.
     #[error("the Bluetooth service cannot be reached")]
     NoService(#[source] Box<dyn std::error::Error + Send + Sync>),

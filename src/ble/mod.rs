@@ -36,12 +36,14 @@ mod link;
 pub mod memory;
 mod radio;
 mod rng;
+mod shared;
 mod spec;
 mod transmission;
 
 pub use error::{Error, FolderProblem};
 pub use link::{DYNAMIC_PSMS, Link, Linker, Listener};
 pub use radio::{Radio, RadioAdvertisement, RadioListener, RadioScan};
+pub use shared::{SharedScan, SharedScanner};
 pub use spec::{Conditions, RadioSpec, SpecError};
 pub use transmission::Transmission;
 

@@ -33,6 +33,7 @@ pub(crate) fn radio(error: &ble::Error) -> Failure {
         #[cfg(feature = "bluetooth")]
         E::Refused { .. } | E::ReceivesOnly => "try another Bluetooth adapter: --adapter hci1",
         E::TooLong { .. } => "leave out the L2CAP offer, which makes the advert longer",
+        E::Shared(why) => return radio(why),
         _ => "find out what is wrong with: cabled doctor",
     };
     Failure::because(Status::Radio, error, hint)
@@ -289,4 +290,19 @@ pub(crate) fn screen(error: &ScreenError, wayland: bool) -> Failure {
         _ => "take a screenshot, and name it with --image FILE",
     };
     Failure::because(Status::Failure, error, hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scan_that_several_shared_fails_in_the_words_of_one_alone() {
+        let alone =
+            || ble::Error::Air { path: "/air".into(), source: std::io::Error::other("full") };
+        let [alone, shared] =
+            [radio(&alone()), radio(&ble::Error::Shared(std::sync::Arc::new(alone())))];
+        assert!(alone.error.contains("/air") && alone.error.contains("full"), "{}", alone.error);
+        assert_eq!((shared.error, shared.hint), (alone.error, alone.hint));
+    }
 }

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::transaction::Driver;
 use super::{Config, Error};
-use crate::ble::Radio;
+use crate::ble::{Radio, SharedScanner};
 use crate::hybrid::client::Transaction;
 use crate::hybrid::post_handshake::PostHandshake;
 use crate::hybrid::qr::ChannelKind;
@@ -69,7 +69,7 @@ pub(super) enum Command {
 
 impl TransactionHandle {
     pub(super) fn start(
-        radio: Radio,
+        radio: SharedScanner<Radio>,
         config: Config,
         transaction: Transaction,
     ) -> (Self, ProgressStream) {

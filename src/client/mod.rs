@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use rand_core::{CryptoRng, RngCore};
 
-use crate::ble::Radio;
+use crate::ble::{Radio, SharedScanner};
 use crate::channel::l2cap::Framing;
 use crate::channel::websocket::Connector;
 use crate::hybrid::client::{Deadlines, QrOffer, Transaction};
@@ -58,10 +58,10 @@ impl Config {
     }
 }
 
-/// The laptop's part, over one radio.
+/// The laptop's part, over one radio. Its transactions, and those of its clones, share one scan.
 #[derive(Clone, Debug)]
 pub struct Client {
-    radio: Radio,
+    radio: SharedScanner<Radio>,
     config: Config,
 }
 
@@ -77,7 +77,7 @@ impl Client {
         if radio.is_simulated() && public && !config.simulated_with_public {
             return Err(Error::SimulatedRadio);
         }
-        Ok(Self { radio, config })
+        Ok(Self { radio: SharedScanner::new(radio), config })
     }
 
     /// Whether phones may do without internet.

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep_until};
 use super::dial::{Channel, Dialled, Dialling, NotOpened, dial};
 use super::handle::{Command, Progress};
 use super::{Config, Error, Unreachable};
-use crate::ble::{AddressType, Radio, RadioScan, Scan, Scanner, Sighting};
+use crate::ble::{AddressType, Radio, Scan, Scanner, SharedScan, SharedScanner, Sighting};
 use crate::channel;
 use crate::channel::slot::{Kept, Slot, kept};
 use crate::hybrid::client::{Event, Input, Output, Sender, Target, Transaction};
@@ -18,12 +18,12 @@ use crate::hybrid::tunnel::ServiceUrl;
 use crate::hybrid::{self, Waiting};
 
 pub(super) struct Driver {
-    radio: Radio,
+    radio: SharedScanner<Radio>,
     config: Config,
     transaction: Transaction,
     inbox: mpsc::Receiver<Command>,
     progress: mpsc::Sender<Progress>,
-    scan: Option<RadioScan>,
+    scan: Option<SharedScan>,
     opening: Option<Kept<Dialled>>,
     channel: Slot<Channel>,
     /// Which kind was dialled last.
@@ -53,7 +53,7 @@ enum Woken {
 
 impl Driver {
     pub(super) fn new(
-        radio: Radio,
+        radio: SharedScanner<Radio>,
         config: Config,
         transaction: Transaction,
         inbox: mpsc::Receiver<Command>,
@@ -218,7 +218,7 @@ impl Driver {
     }
 
     fn open(&mut self, target: Target) -> Result<(), Error> {
-        let Dialling { via, service, channel } = dial(&self.radio, &self.config, target)?;
+        let Dialling { via, service, channel } = dial(self.radio.scanner(), &self.config, target)?;
         match via {
             ChannelKind::L2cap if self.bluetooth.is_some() => self.report(Progress::TryingAgain),
             ChannelKind::Tunnel if self.bluetooth.is_some() => self.report(Progress::FallingBack),
@@ -288,7 +288,7 @@ impl Driver {
     }
 }
 
-async fn next(scan: &mut Option<RadioScan>) -> Result<Sighting, crate::ble::Error> {
+async fn next(scan: &mut Option<SharedScan>) -> Result<Sighting, crate::ble::Error> {
     match scan {
         Some(scan) => scan.next().await,
         None => std::future::pending().await,

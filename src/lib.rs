@@ -33,6 +33,8 @@ pub mod client;
 pub mod desktop;
 #[cfg(any(feature = "grpc", feature = "web"))]
 pub mod frontend;
+#[cfg(any(feature = "authenticator", feature = "client"))]
+pub mod journal;
 #[cfg(feature = "relay")]
 pub mod relay;
 #[cfg(all(feature = "testbed", target_os = "linux"))]

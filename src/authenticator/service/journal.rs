@@ -1,19 +1,15 @@
-//! What happened, kept within bounds, for front ends that come late or are slow.
+//! What happened, as front ends are told.
 //!
-//! Depends on siblings in `authenticator` and on tokio only.
+//! Depends on siblings in `authenticator` and on `journal` only.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use tokio::sync::watch;
+use std::sync::Arc;
 
 use super::question::{Question, QuestionId, Settled};
 use crate::authenticator::{CredentialId, Error, Timestamp};
 use crate::ctap;
 use crate::hybrid::qr::ChannelKind;
-
-/// Events that are kept, of all transactions together.
-pub const KEPT_EVENTS: usize = 1024;
+pub use crate::journal::KEPT_EVENTS;
+use crate::journal::{self, Told};
 
 /// Names one transaction for as long as the service runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -105,102 +101,30 @@ pub struct Whom {
     pub account: String,
 }
 
-/// The last [`KEPT_EVENTS`] events.
-pub(super) struct Journal {
-    kept: Mutex<Kept>,
-    next: watch::Sender<u64>,
-}
+/// What happened and what will happen; see [`journal::Events`].
+pub type Events = journal::Events<Event>;
 
-#[derive(Default)]
-struct Kept {
-    events: VecDeque<Event>,
-    next: u64,
-}
+/// The events of this service.
+pub(super) type Journal = journal::Journal<Event>;
 
 impl Journal {
-    pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self { kept: Mutex::default(), next: watch::Sender::new(0) })
-    }
-
-    /// Nothing panics while it is held, and a list of events is never half-written.
-    fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn note(&self, asker: Asker, at: Timestamp, what: Happened) {
-        let mut kept = self.kept();
-        let number = kept.next;
-        kept.next += 1;
-        kept.events.push_back(Event { number, asker, at, what });
-        if kept.events.len() > KEPT_EVENTS {
-            kept.events.pop_front();
-        }
-        self.next.send_replace(kept.next);
-    }
-
-    /// From the oldest that is kept on, of one transaction or of all.
-    pub(super) fn read(self: &Arc<Self>, only: Option<TransactionId>) -> Events {
-        Events {
-            next: 0,
-            only,
-            ended: false,
-            news: self.next.subscribe(),
-            journal: Arc::clone(self),
-        }
+    pub(super) fn tell(&self, asker: Asker, at: Timestamp, what: Happened) {
+        self.note(|number| Event { number, asker, at, what });
     }
 }
 
-/// Events in order: first those that are kept, then those to come.
-///
-/// A reader that is too slow misses the oldest, which the numbers show; it never holds anybody up.
-#[derive(Debug)]
-pub struct Events {
-    journal: Arc<Journal>,
-    news: watch::Receiver<u64>,
-    next: u64,
-    only: Option<TransactionId>,
-    ended: bool,
-}
+impl Told for Event {
+    type Subject = TransactionId;
 
-impl std::fmt::Debug for Journal {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Journal").finish_non_exhaustive()
-    }
-}
-
-impl Events {
-    /// The next event; of a single transaction, `None` after its end. Cancel safe.
-    pub async fn next(&mut self) -> Option<Event> {
-        while !self.ended {
-            self.news.mark_unchanged();
-            if let Some(event) = self.kept() {
-                return Some(event);
-            }
-            if self.news.changed().await.is_err() {
-                break;
-            }
-        }
-        None
+    fn number(&self) -> u64 {
+        self.number
     }
 
-    /// Only those that follow are read from here on.
-    pub fn skip_to_now(&mut self) {
-        self.next = self.journal.kept().next;
+    fn concerns(&self, transaction: TransactionId) -> bool {
+        self.asker == Asker::Laptop(transaction)
     }
 
-    fn kept(&mut self) -> Option<Event> {
-        let kept = self.journal.kept();
-        let wanted = |event: &&Event| match (self.only, event.asker) {
-            (None, _) => true,
-            (Some(only), Asker::Laptop(transaction)) => only == transaction,
-            (Some(_), Asker::Program) => false,
-        };
-        let first = kept.events.front().map_or(kept.next, |event| event.number);
-        let skip = usize::try_from(self.next.saturating_sub(first)).unwrap_or(usize::MAX);
-        let event = kept.events.iter().skip(skip).find(wanted).cloned();
-        self.next = event.as_ref().map_or(kept.next, |event| event.number + 1);
-        self.ended =
-            self.only.is_some() && matches!(&event, Some(Event { what: Happened::Ended(_), .. }));
-        event
+    fn is_last(&self) -> bool {
+        matches!(self.what, Happened::Ended(_))
     }
 }

@@ -103,7 +103,7 @@ impl Broker {
         let question = Question { id: QuestionId(open.last), asker, asked_at, request };
         open.questions.insert(question.id, (question.clone(), tell));
         // Under the lock: whoever sees the question in the list has it in the journal too.
-        self.journal.note(asker, asked_at, Happened::Asked(question.clone()));
+        self.journal.tell(asker, asked_at, Happened::Asked(question.clone()));
         question
     }
 
@@ -117,7 +117,7 @@ impl Broker {
             Decision::TimedOut | Decision::Cancelled | Decision::NotVerified => Settled::Withdrawn,
         };
         let what = Happened::Settled { question: id, how };
-        self.journal.note(question.asker, (self.sources.clock)(), what);
+        self.journal.tell(question.asker, (self.sources.clock)(), what);
         // Whoever asked may be gone by now; then the answer is nobody's.
         tell.send(decision).is_ok()
     }

@@ -167,7 +167,7 @@ impl Task {
 
     fn note(&self, what: Happened) {
         let at = (self.service.sources.clock)();
-        self.service.journal.note(Asker::Laptop(self.id), at, what);
+        self.service.journal.tell(Asker::Laptop(self.id), at, what);
     }
 
     fn progress(&self, progress: &Progress<'_>) {

@@ -35,6 +35,8 @@ pub mod desktop;
 pub mod frontend;
 #[cfg(any(feature = "authenticator", feature = "client"))]
 pub mod journal;
+#[cfg(any(feature = "authenticator", feature = "client"))]
+pub mod printable;
 #[cfg(feature = "relay")]
 pub mod relay;
 #[cfg(all(feature = "testbed", target_os = "linux"))]

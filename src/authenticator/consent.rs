@@ -7,6 +7,7 @@ use std::future::Future;
 use super::passkey::{CredentialId, Passkey, State, Timestamp};
 use super::view::PasskeyView;
 use crate::ctap::Permissions;
+pub(super) use crate::printable::printable;
 
 /// Asks the user and verifies that it is the user.
 ///
@@ -187,29 +188,5 @@ impl Verification {
     #[must_use]
     pub fn standing_approval() -> Self {
         Self(())
-    }
-}
-
-/// The text with everything replaced that could disguise it on a screen: control characters and
-/// those that change the direction of text. Cut to 128 characters.
-pub(super) fn printable(text: &str) -> String {
-    let invisible = |c: char| {
-        let directed =
-            ('\u{202a}'..='\u{202e}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c);
-        let hidden = matches!(c, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{feff}' | '\u{61c}');
-        c.is_control() || directed || hidden || ('\u{2028}'..='\u{2029}').contains(&c)
-    };
-    text.chars().take(128).map(|c| if invisible(c) { '\u{fffd}' } else { c }).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn disguises_are_replaced() {
-        assert_eq!(printable("Zoë 李"), "Zoë 李");
-        assert_eq!(printable("a\n\x1b[2J\u{202e}b"), "a\u{fffd}\u{fffd}[2J\u{fffd}b");
-        assert_eq!(printable(&"x".repeat(1000)).len(), 128);
     }
 }

@@ -1,18 +1,18 @@
 //! What to do about each error: from the library's typed errors to a [`Failure`] with a hint.
 
+mod laptop;
 mod nearby;
 mod tunnel;
 
 use super::failure::{Failure, Status};
 use super::image::ImageError;
 use super::screen::ScreenError;
-use crate::client::webauthn;
-use crate::ctap;
 use crate::hybrid::qr::{self, ChannelKind};
 #[cfg(target_os = "linux")]
 use crate::testbed;
 use crate::{authenticator, ble, channel, client, hybrid};
 
+pub(crate) use self::laptop::{begin, ceremony, receipts, webauthn};
 use self::tunnel::{Side, broken, tunnel};
 
 /// The radio: this is the Bluetooth half.
@@ -180,46 +180,6 @@ pub(crate) fn store(error: &authenticator::store::Error) -> Failure {
         _ => (Status::Storage, "check the disk that holds the folder named by --store"),
     };
     Failure::because(status, error, hint)
-}
-
-/// WebAuthn, on the laptop.
-pub(crate) fn webauthn(error: &webauthn::Error) -> Failure {
-    use webauthn::Error as E;
-    let (status, hint) = match error {
-        E::Options(_) => (Status::Usage, "pass what the relying party's server sends, unchanged"),
-        E::Origin(why) => (Status::Usage, origin(why)),
-        E::Unsuitable(_) => (Status::Refused, "use another phone, or change the site's demands"),
-        E::Refused(refusal) => (Status::Refused, refused(refusal.status)),
-        E::Answer(_) => {
-            (Status::Protocol, "try again; if it stays, the phone's software is to blame")
-        }
-    };
-    Failure::because(status, error, hint)
-}
-
-fn origin(error: &webauthn::OriginError) -> &'static str {
-    use webauthn::OriginError as E;
-    match error {
-        E::IpAddress(_) => "use the site's domain name, or localhost",
-        E::NotADomain(_) => "write the bare domain, such as shop.example, without https:// or port",
-        E::PublicSuffix(_) => "use a domain that belongs to the site alone",
-        E::Unrelated { .. } => {
-            "check both: a site may use its own domain and those above it, as RP ID"
-        }
-        _ => "name the web site with --origin https://SITE, as its address bar shows it",
-    }
-}
-
-fn refused(status: ctap::Status) -> &'static str {
-    match status {
-        ctap::Status::CREDENTIAL_EXCLUDED => {
-            "if the site does not list it, the passkey is an orphan: delete it on the phone, then \
-             register again"
-        }
-        ctap::Status::NO_CREDENTIALS => "register a passkey first, or use the phone that has it",
-        ctap::Status::OPERATION_DENIED => "approve the request on the phone if you started it",
-        _ => "look at the phone, then run the command again",
-    }
 }
 
 /// The test tools.

@@ -13,7 +13,6 @@ use serde_json::{Value, json};
 
 use super::ceremony;
 use super::failure::{Failure, Status};
-use super::laptop::to_json;
 use super::relying_party::{Account, RelyingParty, Verified};
 use super::ui::Ui;
 use super::{advice, system};
@@ -21,7 +20,8 @@ use crate::ble::Radio;
 use crate::ble::memory::MemoryRadio;
 use crate::channel::tls::Trust;
 use crate::channel::websocket::Connector;
-use crate::client::webauthn::{Assertion, CreationOptions, Origin, Registration, RequestOptions};
+use crate::client::ceremony::Ceremony;
+use crate::client::webauthn::Origin;
 use crate::client::{Client, Config};
 use crate::hybrid::tunnel::ServiceUrl;
 use crate::relay;
@@ -120,18 +120,9 @@ impl World<'_> {
         let (options, ceremony) = site.begin_registration().map_err(|e| rejected(&e))?;
         self.watch.step("site", "asked", "asks the laptop for a passkey");
         let options = unwrap_public_key(&options);
-        let options =
-            CreationOptions::parse(options.as_bytes()).map_err(|e| advice::webauthn(&e.into()))?;
-        let registration =
-            Registration::prepare(options, origin).map_err(|e| advice::webauthn(&e))?;
-        let client = self.client()?;
-        let mut laptop = Laptop::new(self.watch, self.qr);
-        let scanned = laptop.camera();
-        let (response, ()) = tokio::try_join!(
-            ceremony::register(&mut laptop, &client, registration),
-            self.phone.answer(self.watch, scanned),
-        )?;
-        let json = to_json(&response);
+        let wanted = Ceremony::register(options.as_bytes(), origin);
+        let wanted = wanted.map_err(|error| advice::webauthn(&error))?;
+        let json = self.perform(Laptop::new(self.watch, self.qr), wanted).await?;
         let verified = site.finish_registration(ceremony, &json).map_err(|e| rejected(&e))?;
         self.accepted("registration-verified", "verified the registration", &verified);
         Ok(())
@@ -143,21 +134,33 @@ impl World<'_> {
             site.begin_sign_in(Account::FromPasskey).map_err(|e| rejected(&e))?;
         self.watch.step("site", "asked", "asks the laptop for any passkey of its own");
         let options = unwrap_public_key(&options);
-        let options =
-            RequestOptions::parse(options.as_bytes()).map_err(|e| advice::webauthn(&e.into()))?;
-        let assertion = Assertion::prepare(options, origin).map_err(|e| advice::webauthn(&e))?;
-        let client = self.client()?;
+        let wanted = Ceremony::sign_in(options.as_bytes(), origin, None);
+        let wanted = wanted.map_err(|error| advice::webauthn(&error))?;
         // The code differs in its digits only; one drawing is enough.
-        let mut laptop = Laptop::new(self.watch, false);
-        let scanned = laptop.camera();
-        let (response, ()) = tokio::try_join!(
-            ceremony::sign_in(&mut laptop, &client, assertion, None),
-            self.phone.answer(self.watch, scanned),
-        )?;
-        let json = to_json(&response);
+        let json = self.perform(Laptop::new(self.watch, false), wanted).await?;
         let verified = site.finish_sign_in(ceremony, &json).map_err(|e| rejected(&e))?;
         self.accepted("sign-in-verified", "verified the sign-in", &verified);
         Ok(())
+    }
+
+    /// The laptop's and the phone's part at once; gives what the laptop hands to the site.
+    async fn perform(
+        &mut self,
+        mut laptop: Laptop<'_>,
+        wanted: Ceremony,
+    ) -> Result<String, Failure> {
+        let service = ceremony::here(self.client()?, None);
+        let (scanned, mut json) = (laptop.camera(), String::new());
+        let mut never = std::pin::pin!(std::future::pending());
+        let deliver = |answer: &str| {
+            answer.clone_into(&mut json);
+            Ok(())
+        };
+        tokio::try_join!(
+            ceremony::perform(&mut laptop, &service, wanted, never.as_mut(), deliver),
+            self.phone.answer(self.watch, scanned),
+        )?;
+        Ok(json)
     }
 
     fn client(&self) -> Result<Client, Failure> {

@@ -36,6 +36,25 @@ pub(crate) enum Status {
 }
 
 impl Status {
+    const ALL: [Self; 11] = [
+        Self::Failure,
+        Self::Usage,
+        Self::Radio,
+        Self::NotHeard,
+        Self::Network,
+        Self::Refused,
+        Self::Protocol,
+        Self::Locked,
+        Self::Storage,
+        Self::Rejected,
+        Self::Interrupted,
+    ];
+
+    /// The status of this name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.name() == name)
+    }
+
     /// The name in `--json` output.
     pub(crate) fn name(self) -> &'static str {
         match self {

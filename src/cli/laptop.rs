@@ -1,7 +1,7 @@
 //! `cabled register` and `cabled sign-in`: the laptop.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::pin::pin;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,13 +11,17 @@ use serde_json::{Value, json};
 
 use super::args::{Link, read_input};
 use super::ceremony::Audience;
-use super::failure::Failure;
+use super::failure::{Failure, Status};
 use super::qr::QrStyle;
 use super::ui::{Ui, print};
-use super::{advice, ceremony, system};
+use super::{advice, ceremony, daemon, places, system};
 use crate::channel::l2cap::Framing;
-use crate::client::webauthn::{Assertion, CreationOptions, Origin, Registration, RequestOptions};
-use crate::client::{Client, Config};
+use crate::client::ceremony::Ceremony as Wanted;
+use crate::client::receipts::Receipts;
+use crate::client::webauthn::{Error, Origin};
+use crate::frontend::control;
+use crate::frontend::control::v1::BeginRequest;
+use crate::frontend::control::v1::begin_request::What;
 use crate::hybrid::qr::ChannelKind;
 
 /// Longest options taken, in bytes.
@@ -47,6 +51,8 @@ pub(crate) struct Ceremony {
     /// How messages are told apart over Bluetooth alone: length, or crlf for phones of an older draft
     #[arg(long, value_name = "HOW", default_value_t, requires = "offline")]
     l2cap_framing: Framing,
+    #[command(flatten)]
+    socket: daemon::Socket,
     #[command(flatten)]
     link: Link,
 }
@@ -107,24 +113,83 @@ impl Ceremony {
         }
     }
 
-    fn terminal(&self, ui: Ui) -> Terminal<'_> {
-        Terminal { ui, qr: &self.qr }
+    /// Performs it, and prints the answer; `done` is the last step and its words.
+    async fn perform(&self, ui: Ui, asked: Asked, done: (&str, &str)) -> Result<(), Failure> {
+        let mut interrupt = pin!(system::interrupted());
+        // What is wrong with the options is found here, whoever performs it.
+        let wanted = asked.wanted().map_err(|error| advice::webauthn(&error))?;
+        let fields = json!({ "rpId": wanted.rp_id() });
+        let mut terminal = Terminal { ui, qr: &self.qr };
+        let deliver = |answer: &str| {
+            ui.step(done.0, done.1, fields);
+            print(answer)
+        };
+        if let Some(mut client) = self.daemon().await? {
+            let (request, interrupt) = (asked.request(), interrupt.as_mut());
+            return daemon::perform(&mut terminal, &mut client, request, interrupt, deliver).await;
+        }
+        let l2cap = self.offline.then_some(self.l2cap_framing);
+        let service = ceremony::here(daemon::client(&self.link, l2cap)?, receipts());
+        ceremony::perform(&mut terminal, &service, wanted, interrupt.as_mut(), deliver).await
     }
 
-    fn client(&self, timeout: Duration) -> Result<Client, Failure> {
-        let mut config = Config::new(self.link.connector()?);
-        config.relay = self.link.relay().cloned();
-        config.l2cap = self.offline.then_some(self.l2cap_framing);
-        config.simulated_with_public = self.link.simulated_with_public;
-        config.deadlines.advert = config.deadlines.advert.min(timeout);
-        Client::new(self.link.radio()?, config).map_err(|error| advice::client(&error))
+    /// The daemon, if it runs and nothing is asked for that it would do in another way.
+    async fn daemon(&self) -> Result<Option<control::Client>, Failure> {
+        match self.link.is_named() || self.offline {
+            true if self.socket.is_named() => {
+                let error = "the daemon has a radio, a relay and a way to phones of its own";
+                let hint = "give these options to cabled daemon, or leave out --socket";
+                Err(Failure::new(Status::Usage, error, hint))
+            }
+            true => Ok(None),
+            false => self.socket.client_if_any().await,
+        }
+    }
+}
+
+/// Where receipts are kept; nowhere for somebody without a home.
+pub(super) fn receipts() -> Option<Receipts> {
+    Some(Receipts::at(places::state()?.join("receipts.redb")))
+}
+
+/// What is asked for, as the relying party's server sent it.
+enum Asked {
+    Register { options: Vec<u8>, origin: Origin },
+    SignIn { options: Vec<u8>, origin: Origin, account: Option<String> },
+}
+
+impl Asked {
+    fn wanted(&self) -> Result<Wanted, Error> {
+        match self {
+            Self::Register { options, origin } => Wanted::register(options, origin),
+            Self::SignIn { options, origin, account } => {
+                Wanted::sign_in(options, origin, account.clone())
+            }
+        }
+    }
+
+    fn request(self) -> BeginRequest {
+        // It was parsed as JSON before, which is UTF-8.
+        let text = |options: Vec<u8>| String::from_utf8(options).unwrap_or_default();
+        let what = match self {
+            Self::Register { options, origin } => What::Registration(control::v1::Registration {
+                options: text(options),
+                origin: origin.to_string(),
+            }),
+            Self::SignIn { options, origin, account } => What::SignIn(control::v1::SignIn {
+                options: text(options),
+                origin: origin.to_string(),
+                account,
+            }),
+        };
+        BeginRequest { what: Some(what) }
     }
 }
 
 /// Whoever started the command, and where that person wants the code.
-struct Terminal<'a> {
-    ui: Ui,
-    qr: &'a QrStyle,
+pub(super) struct Terminal<'a> {
+    pub(super) ui: Ui,
+    pub(super) qr: &'a QrStyle,
 }
 
 impl Audience for Terminal<'_> {
@@ -158,15 +223,8 @@ impl Register {
         let origin = self.ceremony.origin()?;
         let options =
             self.ceremony.options(|rp_id, challenge| self.as_options(rp_id, challenge))?;
-        let options = CreationOptions::parse(&options).map_err(|e| advice::webauthn(&e.into()))?;
-        let registration =
-            Registration::prepare(options, &origin).map_err(|e| advice::webauthn(&e))?;
-        let rp_id = registration.rp_id().as_str().to_owned();
-        let client = self.ceremony.client(registration.timeout())?;
-        let response =
-            ceremony::register(&mut self.ceremony.terminal(ui), &client, registration).await?;
-        ui.step("registered", "Passkey saved.", json!({ "rpId": rp_id }));
-        print(&to_json(&response))
+        let asked = Asked::Register { options, origin };
+        self.ceremony.perform(ui, asked, ("registered", "Passkey saved.")).await
     }
 
     fn as_options(&self, rp_id: &str, challenge: &str) -> Value {
@@ -194,15 +252,8 @@ impl SignIn {
         let origin = self.ceremony.origin()?;
         let options =
             self.ceremony.options(|rp_id, challenge| self.as_options(rp_id, challenge))?;
-        let options = RequestOptions::parse(&options).map_err(|e| advice::webauthn(&e.into()))?;
-        let assertion = Assertion::prepare(options, &origin).map_err(|e| advice::webauthn(&e))?;
-        let rp_id = assertion.rp_id().as_str().to_owned();
-        let client = self.ceremony.client(assertion.timeout())?;
-        let account = self.account.as_deref();
-        let audience = &mut self.ceremony.terminal(ui);
-        let response = ceremony::sign_in(audience, &client, assertion, account).await?;
-        ui.step("signed-in", "Signed in.", json!({ "rpId": rp_id }));
-        print(&to_json(&response))
+        let asked = Asked::SignIn { options, origin, account: self.account.clone() };
+        self.ceremony.perform(ui, asked, ("signed-in", "Signed in.")).await
     }
 
     fn as_options(&self, rp_id: &str, challenge: &str) -> Value {
@@ -214,9 +265,4 @@ impl SignIn {
             "allowCredentials": self.credential.iter().map(allowed).collect::<Vec<_>>(),
         })
     }
-}
-
-pub(super) fn to_json(response: &impl serde::Serialize) -> String {
-    // Made of strings, booleans and maps with string keys only, so there is nothing to fail.
-    serde_json::to_string(response).unwrap_or_default()
 }

@@ -10,6 +10,7 @@ mod camera;
 mod ceremony;
 #[cfg(target_os = "linux")]
 pub mod companion;
+mod daemon;
 mod demo;
 #[cfg(target_os = "linux")]
 mod doctor;
@@ -18,8 +19,10 @@ pub mod image;
 mod inspect;
 mod laptop;
 mod phone;
+mod places;
 mod proxies;
 pub mod qr;
+mod receipts;
 mod relay;
 pub mod relying_party;
 pub mod screen;
@@ -30,6 +33,7 @@ mod terminal;
 mod testbed;
 mod ui;
 mod usage;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -62,6 +66,9 @@ enum Command {
     Demo(demo::Demo),
     Register(laptop::Register),
     SignIn(laptop::SignIn),
+    Daemon(daemon::Daemon),
+    Watch(watch::Watch),
+    Receipts(receipts::Command),
     Phone(phone::Phone),
     Relay(relay::Relay),
     Inspect(inspect::Inspect),
@@ -78,6 +85,9 @@ impl Command {
             Self::Relay(command) => command.run(ui).await,
             Self::Register(command) => command.run(ui).await,
             Self::SignIn(command) => command.run(ui).await,
+            Self::Daemon(command) => command.run(ui).await,
+            Self::Watch(command) => command.run(ui).await,
+            Self::Receipts(command) => command.run(ui).await,
             Self::Phone(command) => command.run(ui).await,
             Self::Inspect(command) => command.run(ui),
             #[cfg(target_os = "linux")]

@@ -57,6 +57,27 @@ pub enum Error {
     Over,
 }
 
+impl Error {
+    /// The name of the cause for machines.
+    #[must_use]
+    pub fn cause(&self) -> &'static str {
+        match self {
+            Self::Radio(_) => "radio",
+            Self::Tunnel { .. } => "tunnel",
+            Self::Bluetooth(_) => "bluetooth",
+            Self::Neither { .. } => "neither",
+            Self::Broken { .. } => "broken",
+            Self::Protocol(hybrid::Error::NoAdvert(_)) => "not-heard",
+            Self::Protocol(hybrid::Error::Cancelled) => "cancelled",
+            Self::Protocol(hybrid::Error::TimedOut(_)) => "timed-out",
+            Self::Protocol(hybrid::Error::PeerClosed(_)) => "hung-up",
+            Self::Protocol(_) => "protocol",
+            Self::SimulatedRadio => "simulated-radio",
+            Self::Over => "over",
+        }
+    }
+}
+
 /// Why a phone cannot be reached over Bluetooth alone.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

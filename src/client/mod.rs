@@ -1,12 +1,16 @@
 //! Role: the laptop. Shows a QR, finds the phone, and forwards CTAP2 to it.
 //!
 //! [`Client::begin`] starts a transaction as a task and gives its [`TransactionHandle`];
-//! [`webauthn`] translates between what a relying party says and CTAP2. Depends on `hybrid`,
-//! `ctap`, `ble` and `channel`, never on another role.
+//! [`webauthn`] translates between what a relying party says and CTAP2, [`ceremony`] has the order of
+//! both, and [`service`] is all of it for many programs at once, with [`receipts`]. Depends on `hybrid`,
+//! `ctap`, `ble`, `channel` and `journal`, never on another role.
 
+pub mod ceremony;
 mod dial;
 mod error;
 mod handle;
+pub mod receipts;
+pub mod service;
 mod transaction;
 pub mod webauthn;
 

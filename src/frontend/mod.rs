@@ -1,10 +1,20 @@
 //! Front ends: outer protocols over a role's public interface.
 //!
-//! May depend on `authenticator` (its service), never on what lies below it; see ARCHITECTURE.md.
+//! May depend on the services of `client` and `authenticator`, never on what lies below them; see
+//! ARCHITECTURE.md.
 
 #[cfg(feature = "grpc")]
+pub mod control;
+#[cfg(feature = "grpc")]
 pub mod grpc;
+#[cfg(feature = "grpc")]
+mod refusal;
 #[cfg(feature = "grpc")]
 mod socket;
 #[cfg(feature = "web")]
 pub mod web;
+
+#[cfg(feature = "grpc")]
+pub use self::refusal::CAUSE;
+#[cfg(feature = "grpc")]
+pub use self::socket::{Listener, MAX_CONNECTIONS, SocketError};

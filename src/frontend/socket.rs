@@ -20,7 +20,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::codegen::http::Uri;
 use tonic::transport::server::Connected;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::{Channel, Endpoint, Server};
 
 /// Clients that are connected at the same time; one more waits.
 pub const MAX_CONNECTIONS: usize = 32;
@@ -31,11 +31,30 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// How long a client waits for the answer to a call, which has its own deadline in the service.
 const ANSWER: Duration = Duration::from_secs(40);
 
-/// How long a service may be silent while a client reads a stream.
+/// How long one side may be silent while the other waits for it.
 const ALIVE: Duration = Duration::from_secs(20);
 
 /// After a failed accept, such as for want of file descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a call may take until its answer begins.
+const CALL: Duration = Duration::from_secs(30);
+
+/// Calls at a time on one connection.
+const MAX_STREAMS: u32 = 16;
+
+/// Bytes of a request's head.
+const MAX_HEAD: u32 = 8 << 10;
+
+/// A server within the bounds of one owner's needs.
+pub(super) fn server() -> Server {
+    Server::builder()
+        .timeout(CALL)
+        .max_concurrent_streams(MAX_STREAMS)
+        .http2_keepalive_interval(Some(ALIVE))
+        .http2_keepalive_timeout(Some(ALIVE))
+        .http2_max_header_list_size(MAX_HEAD)
+}
 
 /// Why there is no socket, or no service behind it.
 #[derive(Debug, thiserror::Error)]

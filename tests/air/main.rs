@@ -12,6 +12,7 @@
 mod drops;
 mod failures;
 mod flow;
+mod laptop;
 mod nearby;
 mod proxy;
 mod radio;

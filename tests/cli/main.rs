@@ -8,6 +8,7 @@
 )]
 
 mod alone;
+mod daemon;
 mod doctor;
 mod interrupted;
 mod link;

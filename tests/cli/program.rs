@@ -69,9 +69,11 @@ pub(crate) fn binary() -> Command {
 
 /// Without what this machine's owner has set or runs.
 pub(crate) fn alone(mut command: Command) -> Command {
-    for name in ["RADIO", "RELAY", "CA", "STORE", "PIN_FILE", "SOCKET"] {
+    for name in ["RADIO", "RELAY", "CA", "STORE", "PIN_FILE", "SOCKET", "DAEMON_SOCKET"] {
         command.env_remove(format!("CABLED_{name}"));
     }
+    // Receipts of tests are not their owner's.
+    command.env("XDG_STATE_HOME", env!("CARGO_TARGET_TMPDIR"));
     for name in ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"] {
         command.env_remove(name);
     }

@@ -12,6 +12,7 @@ use super::keeper::Place;
 use super::unlock::Vault;
 use crate::authenticator::service::Question;
 use crate::cli::failure::{Failure, Status};
+use crate::cli::places;
 use crate::cli::terminal::Terminal;
 use crate::cli::ui::Ui;
 use crate::frontend::grpc::v1::{
@@ -36,8 +37,7 @@ pub(super) struct Socket {
 impl Socket {
     /// The place.
     pub(super) fn path(&self) -> Result<PathBuf, Failure> {
-        let runtime = || std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-        let usual = || Some(runtime().filter(|p| p.is_absolute())?.join("cabled/phone.sock"));
+        let usual = || Some(places::runtime()?.join("phone.sock"));
         self.socket.clone().or_else(usual).ok_or_else(|| {
             let error = "there is no folder for sockets: XDG_RUNTIME_DIR is not set";
             Failure::new(Status::Usage, error, "name a place with --socket")

@@ -17,7 +17,7 @@ use crate::authenticator::store::Error;
 use crate::authenticator::{Locked, Pin, Store, Timestamp, Verification};
 use crate::cli::failure::{Failure, Status};
 use crate::cli::terminal::Terminal;
-use crate::cli::{advice, system};
+use crate::cli::{advice, places, system};
 
 /// Wrong PINs on a terminal before the program gives up.
 pub(super) const TRIES: usize = 3;
@@ -55,9 +55,7 @@ impl Vault {
 
     /// The folder, from the root on.
     pub(super) fn folder(&self) -> Result<PathBuf, Failure> {
-        let set = |name| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
-        let data = || set("XDG_DATA_HOME").or_else(|| Some(set("HOME")?.join(".local/share")));
-        let folder = self.store.clone().or_else(|| Some(data()?.join("cabled")));
+        let folder = self.store.clone().or_else(places::data);
         folder.and_then(|folder| std::path::absolute(folder).ok()).ok_or_else(|| {
             let error = "there is no home folder to keep passkeys in";
             Failure::new(Status::Usage, error, "name a folder with --store")

@@ -31,8 +31,8 @@ mod redacted;
 pub use self::convert::{Advice, Advise};
 pub use self::moving::PART;
 pub use self::server::{MAX_IDS, MAX_MESSAGE, serve};
-pub use self::status::{CAUSE, TRIES_LEFT, UNTIL};
-pub use super::socket::{Listener, MAX_CONNECTIONS, SocketError};
+pub use self::status::{TRIES_LEFT, UNTIL};
+pub use super::{CAUSE, Listener, MAX_CONNECTIONS, SocketError};
 
 use std::path::Path;
 

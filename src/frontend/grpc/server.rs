@@ -4,35 +4,25 @@
 //! streams and connections as one owner needs. Depends on `authenticator::service`, tonic, siblings.
 
 use std::future::Future;
-use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
 use tokio::sync::{Semaphore, watch};
-use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 
 use super::convert::Advise;
 use super::status::{bad_request, busy, status};
 use super::v1::phone_server::{Phone, PhoneServer};
-use super::{Listener, SocketError, convert, moving, v1};
+use super::{convert, moving, v1};
 use crate::authenticator::service::{MoveId, QuestionId, Service, TransactionId};
 use crate::authenticator::{CredentialId, Pin};
+use crate::frontend::socket::{Listener, SocketError, server};
 
 /// Bytes of the longest request: a code and a PIN are far below.
 pub const MAX_MESSAGE: usize = 16 << 10;
 
 /// Passkeys in one request that names several.
 pub const MAX_IDS: usize = 256;
-
-/// How long a call may take; the slowest tries a PIN.
-const CALL: Duration = Duration::from_secs(30);
-
-/// A client that does not answer pings within this time is gone.
-const ALIVE: Duration = Duration::from_secs(20);
-
-/// Calls at a time on one connection.
-const MAX_STREAMS: u32 = 16;
 
 /// Serves until `stop` resolves; then streams end and calls that run are finished. Clients are told
 /// what to do about a failure in the words of `advise`.
@@ -53,13 +43,7 @@ pub async fn serve(
         stop.await;
         tell.send_replace(true);
     };
-    let server = Server::builder()
-        .timeout(CALL)
-        .max_concurrent_streams(MAX_STREAMS)
-        .http2_keepalive_interval(Some(ALIVE))
-        .http2_keepalive_timeout(Some(ALIVE))
-        .http2_max_header_list_size(8 << 10);
-    let stopped = server.serve_with_incoming_shutdown(api, listener.incoming(), stop);
+    let stopped = server().serve_with_incoming_shutdown(api, listener.incoming(), stop);
     stopped.await.map_err(|error| SocketError::Serve(Box::new(error)))
 }
 

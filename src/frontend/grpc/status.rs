@@ -8,9 +8,9 @@ use tonic::{Code, Status};
 use crate::authenticator::service::Error;
 use crate::authenticator::store;
 use crate::authenticator::store::exchange::OpenError;
+pub(super) use crate::frontend::refusal::bad_request;
+use crate::frontend::refusal::caused;
 
-/// Metadata: the name of the cause.
-pub const CAUSE: &str = "cabled-cause";
 /// Metadata: tries before the first waiting time.
 pub const TRIES_LEFT: &str = "cabled-tries-left";
 /// Metadata: Unix time at which the next PIN is taken.
@@ -53,21 +53,11 @@ pub(super) fn busy(why: &str) -> Status {
     caused(Code::ResourceExhausted, "busy", why)
 }
 
-/// The request itself makes no sense.
-pub(super) fn bad_request(why: &str) -> Status {
-    caused(Code::InvalidArgument, "bad-request", why)
-}
-
-fn caused(code: Code, cause: &'static str, text: &str) -> Status {
-    let mut status = Status::new(code, text);
-    status.metadata_mut().insert(CAUSE, MetadataValue::from_static(cause));
-    status
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::authenticator::Timestamp;
+    use crate::frontend::refusal::CAUSE;
 
     #[test]
     fn causes_and_figures_are_kept_apart_from_the_words() {

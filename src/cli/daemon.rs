@@ -1,0 +1,121 @@
+//! `cabled daemon`: the laptop's service, for every program of its owner.
+
+mod socket;
+mod there;
+
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::json;
+use tokio::sync::oneshot;
+
+pub(crate) use self::socket::{Socket, refused};
+pub(crate) use self::there::{failure, perform, step};
+use super::args::Link;
+use super::failure::{Failure, Status};
+use super::ui::{Ui, event_line, print};
+use super::{advice, ceremony, laptop, qr, system, systemd};
+use crate::channel::l2cap::Framing;
+use crate::client::ceremony::Error;
+use crate::client::{Client, Config};
+use crate::frontend::Listener;
+use crate::frontend::control::{self, Advice, Words};
+
+/// How long what runs may take to end in order.
+const FAREWELL: Duration = Duration::from_secs(5);
+/// How long clients may hold on to their connections after that.
+const CLIENTS: Duration = Duration::from_secs(2);
+/// The unit to look at when the socket is no good.
+const UNIT: &str = "cabled.socket";
+
+/// Lets every program of yours use the passkeys on your phone
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Daemon {
+    #[command(flatten)]
+    socket: Socket,
+    /// Offer Bluetooth alone too: works without internet, some phones refuse such a code
+    #[arg(long)]
+    offline: bool,
+    /// How messages are told apart over Bluetooth alone: length, or crlf for phones of an older draft
+    #[arg(long, value_name = "HOW", default_value_t, requires = "offline")]
+    l2cap_framing: Framing,
+    #[command(flatten)]
+    link: Link,
+}
+
+impl Daemon {
+    pub(crate) async fn run(&self, ui: Ui) -> Result<(), Failure> {
+        let interrupted = system::interrupted();
+        // The socket first: a second daemon is refused before it touches the radio.
+        let listener = match systemd::inherited(UNIT)? {
+            Some(listener) => listener,
+            None => {
+                let path = self.socket.path()?;
+                Listener::bind(&path).await.map_err(|error| socket::failed(&error))?
+            }
+        };
+        let place = listener.path().map(|path| path.display().to_string());
+        let service = ceremony::here(self.client()?, laptop::receipts());
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serving = control::serve(service.clone(), listener, WORDS, async {
+            let _dropped_is_stopped_too = stopped.await;
+        });
+        let mut serving = std::pin::pin!(serving);
+        let words = match &place {
+            Some(place) => format!("The laptop's service listens at {place}."),
+            None => "The laptop's service listens on the socket that it was given.".to_owned(),
+        };
+        tell(ui, "serving", &words, json!({ "socket": place }))?;
+        systemd::notify("READY=1");
+        tokio::select! {
+            biased;
+            () = interrupted => {}
+            ended = &mut serving => return ended.map_err(|error| socket::failed(&error)),
+        }
+        systemd::notify("STOPPING=1");
+        let words = "Stopping; what is under way is withdrawn.";
+        tell(ui, "stopping", words, json!({}))?;
+        service.stop(FAREWELL).await;
+        drop(stop);
+        // A client that does not let go ends with the program.
+        let _late = tokio::time::timeout(CLIENTS, serving).await;
+        tell(ui, "stopped", "Stopped.", json!({}))
+    }
+
+    fn client(&self) -> Result<Client, Failure> {
+        let l2cap = self.offline.then_some(self.l2cap_framing);
+        client(&self.link, l2cap)
+    }
+}
+
+/// The laptop's part over what these options say.
+pub(crate) fn client(link: &Link, l2cap: Option<Framing>) -> Result<Client, Failure> {
+    let mut config = Config::new(link.connector()?);
+    config.relay = link.relay().cloned();
+    config.l2cap = l2cap;
+    config.simulated_with_public = link.simulated_with_public;
+    Client::new(link.radio()?, config).map_err(|error| advice::client(&error))
+}
+
+/// People read it on standard error, machines on standard output: these events are the result.
+fn tell(ui: Ui, event: &str, words: &str, fields: serde_json::Value) -> Result<(), Failure> {
+    match ui.is_json() {
+        true => print(&event_line(event, fields).to_string()),
+        false => {
+            ui.step(event, words, fields);
+            Ok(())
+        }
+    }
+}
+
+/// The words that this program has itself for what ends a transaction, and its drawing of codes.
+const WORDS: Words = Words { advise, draw };
+
+fn advise(error: &Error) -> Advice {
+    let Failure { error: text, hint, status } = advice::ceremony(error);
+    Advice { text, hint, status: Status::name(status) }
+}
+
+fn draw(text: &str) -> Option<String> {
+    qr::svg(text).ok()
+}

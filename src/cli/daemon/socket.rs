@@ -1,0 +1,89 @@
+//! Where the laptop's service is, and what to do when it refuses or is not there.
+//!
+//! Depends on the front end's client alone.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use tonic::{Code, Status as Refusal};
+
+use crate::cli::failure::{Failure, Status};
+use crate::cli::places;
+use crate::frontend::control::{self, Client};
+use crate::frontend::{CAUSE, SocketError};
+
+/// The service's socket.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Socket {
+    /// The daemon's socket [default: $XDG_RUNTIME_DIR/cabled/laptop.sock]
+    #[arg(long = "socket", value_name = "PATH", env = "CABLED_DAEMON_SOCKET", global = true)]
+    path: Option<PathBuf>,
+}
+
+impl Socket {
+    /// The place.
+    pub(super) fn path(&self) -> Result<PathBuf, Failure> {
+        let usual = || Some(places::runtime()?.join("laptop.sock"));
+        self.path.clone().or_else(usual).ok_or_else(|| {
+            let error = "there is no folder for sockets: XDG_RUNTIME_DIR is not set";
+            Failure::new(Status::Usage, error, "name a place with --socket")
+        })
+    }
+
+    /// Whether a service is named, and so meant.
+    pub(crate) fn is_named(&self) -> bool {
+        self.path.is_some()
+    }
+
+    /// A client of the service, which has to be there.
+    pub(crate) async fn client(&self) -> Result<Client, Failure> {
+        control::connect(&self.path()?).await.map_err(|error| failed(&error))
+    }
+
+    /// A client of the service, unless none is named and none runs.
+    pub(crate) async fn client_if_any(&self) -> Result<Option<Client>, Failure> {
+        if self.is_named() {
+            return self.client().await.map(Some);
+        }
+        let Ok(path) = self.path() else { return Ok(None) };
+        match control::connect(&path).await {
+            Ok(client) => Ok(Some(client)),
+            Err(SocketError::Absent(_)) => Ok(None),
+            Err(error) => Err(failed(&error)),
+        }
+    }
+}
+
+/// There is no service, or no socket for one.
+pub(super) fn failed(error: &SocketError) -> Failure {
+    let (status, hint) = match error {
+        SocketError::InUse(_) => (Status::Usage, "stop that one, or name another --socket"),
+        SocketError::Absent(_) => (Status::Usage, "start it with: cabled daemon"),
+        SocketError::NoSocket(_) => (Status::Storage, "move it away, or name another --socket"),
+        SocketError::OpenFolder(_) => (Status::Storage, "name a folder of your own with --socket"),
+        _ => (Status::Storage, "name a place that you may use with --socket"),
+    };
+    Failure::because(status, error, hint)
+}
+
+/// The service's refusal, with an exit status by its cause.
+pub(crate) fn refused(refusal: &Refusal) -> Failure {
+    let cause = refusal.metadata().get(CAUSE).and_then(|cause| cause.to_str().ok());
+    let (status, hint) = match cause {
+        Some("busy") => (Status::Failure, "wait until one of them is over"),
+        Some("stopping") => (Status::Failure, "start it again with: cabled daemon"),
+        Some("no-such-transaction") => (Status::Usage, "see: cabled watch"),
+        Some("no-such-receipt") => (Status::Usage, "see: cabled receipts list"),
+        Some("options") => (Status::Usage, "pass what the relying party's server sends, unchanged"),
+        Some("bad-request") => (Status::Usage, "use the same version of cabled for both"),
+        Some("storage") => (Status::Storage, "see what the daemon itself tells, with -v"),
+        _ => match refusal.code() {
+            Code::Unavailable => (Status::Failure, "start it again with: cabled daemon"),
+            Code::Cancelled | Code::DeadlineExceeded => {
+                (Status::Failure, "it did not answer in time; look at what it does")
+            }
+            _ => (Status::Failure, "see what the daemon itself tells, with -v"),
+        },
+    };
+    Failure::new(status, refusal.message(), hint)
+}

@@ -1,0 +1,219 @@
+//! The laptop as a service: one radio, many programs at once, receipts for what they were given.
+//!
+//! ```text
+//!  front ends ──begin──> Transaction ──> Ceremony ──> Carrier ──> Client ──> the phone
+//!      ^                                                 │ └──> receipts
+//!      └───────events──────────── journal <──────────────┘
+//! ```
+//!
+//! A transaction belongs to whoever began it and is withdrawn when that one lets go of it; everybody
+//! else may watch it and cancel it. A registration's answer counts as taken when the program says so;
+//! if it never does, the phone may have a passkey that no site knows, and everybody is told. Nothing
+//! here knows who the front ends are. May depend on siblings in `client` and on what these depend on.
+
+mod carrier;
+mod journal;
+mod list;
+mod transaction;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand_core::CryptoRngCore;
+
+pub use self::carrier::Carrier;
+use self::journal::Journal;
+pub use self::journal::{About, Event, Events, Happened, KEPT_EVENTS, Purpose, TransactionId};
+use self::list::List;
+pub use self::list::MAX_RUNNING;
+pub use self::transaction::Transaction;
+use super::Client;
+use super::ceremony::Ceremony;
+use super::receipts::{Receipt, ReceiptNumber, Receipts};
+use crate::hybrid::qr::Hint;
+
+/// Where time and randomness come from.
+#[derive(Clone)]
+pub struct Sources {
+    /// Unix time in seconds.
+    pub clock: Arc<dyn Fn() -> u64 + Send + Sync>,
+    /// A source of unpredictable bytes, one for each user of it.
+    pub rng: Arc<dyn Fn() -> Box<dyn CryptoRngCore + Send> + Send + Sync>,
+}
+
+/// Why a transaction was not begun, or is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// So many run that one more has to wait.
+    #[error("{MAX_RUNNING} requests are under way already")]
+    Busy,
+    /// The service is being shut down.
+    #[error("the service is stopping")]
+    Stopping,
+    /// No transaction of that number runs.
+    #[error("there is no such request, or it is over")]
+    NoSuchTransaction,
+}
+
+impl Error {
+    /// The name of the cause for machines.
+    #[must_use]
+    pub fn cause(self) -> &'static str {
+        match self {
+            Self::Busy => "busy",
+            Self::Stopping => "stopping",
+            Self::NoSuchTransaction => "no-such-transaction",
+        }
+    }
+}
+
+/// The service; clones are the same one.
+#[derive(Clone)]
+pub struct Service(Arc<Inner>);
+
+struct Inner {
+    client: Client,
+    receipts: Option<Receipts>,
+    sources: Sources,
+    journal: Arc<Journal>,
+    list: List,
+}
+
+impl fmt::Debug for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Service").field("client", &self.0.client).finish_non_exhaustive()
+    }
+}
+
+impl Service {
+    /// Starts with nothing running; without a place for receipts none are kept. Needs a tokio runtime
+    /// for what follows.
+    #[must_use]
+    pub fn new(client: Client, receipts: Option<Receipts>, sources: Sources) -> Self {
+        let (journal, list) = (Journal::new(), List::default());
+        Self(Arc::new(Inner { client, receipts, sources, journal, list }))
+    }
+
+    /// Begins a ceremony. How it goes is told by [`Self::events`]; the answer is for the holder of what
+    /// this gives, who withdraws it by letting go.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Busy`], [`Error::Stopping`].
+    pub fn begin(&self, ceremony: Ceremony) -> Result<Transaction, Error> {
+        let purpose = match &ceremony {
+            Ceremony::Register(_) => Purpose::Register,
+            Ceremony::SignIn { .. } => Purpose::SignIn,
+        };
+        let about = About::new(purpose, ceremony.rp_id(), ceremony.user_name());
+        let carrier = self.carrier(ceremony.hint(), about, ceremony.timeout())?;
+        Ok(Transaction::start(self.clone(), carrier, ceremony))
+    }
+
+    /// Begins a transaction for somebody who speaks CTAP2: a code is shown, and whoever scans it within
+    /// `timeout` answers what is asked. The code's hint follows from what it is about.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Busy`], [`Error::Stopping`].
+    pub fn carry(&self, about: About, timeout: Duration) -> Result<Carrier, Error> {
+        let hint = match about.purpose {
+            Purpose::Register => Hint::MakeCredential,
+            Purpose::SignIn => Hint::GetAssertion,
+        };
+        self.carrier(hint, about, timeout)
+    }
+
+    fn carrier(&self, hint: Hint, about: About, timeout: Duration) -> Result<Carrier, Error> {
+        let (id, cancelled) = self.0.list.enter()?;
+        Ok(Carrier::start(self.clone(), id, cancelled, hint, about, timeout))
+    }
+
+    /// The text of the code that a transaction shows, as long as it waits for a phone.
+    #[must_use]
+    pub fn code(&self, transaction: TransactionId) -> Option<String> {
+        self.0.list.code(transaction)
+    }
+
+    /// Whether phones may do without internet.
+    #[must_use]
+    pub fn offers_l2cap(&self) -> bool {
+        self.0.client.offers_l2cap()
+    }
+
+    /// Ends a transaction in order: its phone, if it is there, is told.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchTransaction`].
+    pub fn cancel(&self, transaction: TransactionId) -> Result<(), Error> {
+        self.0.list.cancel(transaction)
+    }
+
+    /// The program has the answer to its registration.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchTransaction`] if nobody holds it any more, or if nothing was to be taken.
+    pub async fn taken(&self, transaction: TransactionId) -> Result<(), Error> {
+        let receipt = self.0.list.take(transaction).ok_or(Error::NoSuchTransaction)?;
+        let at = (self.0.sources.clock)();
+        if let Err(error) = self.with_receipts(move |all| all.taken(receipt, at)).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "a receipt stays open");
+        }
+        Ok(())
+    }
+
+    /// What happened and what will happen, in one transaction or in all.
+    #[must_use]
+    pub fn events(&self, only: Option<TransactionId>) -> Events {
+        self.0.journal.read(only)
+    }
+
+    /// Transactions that are not over yet.
+    #[must_use]
+    pub fn running(&self) -> Vec<TransactionId> {
+        self.0.list.running()
+    }
+
+    /// All receipts, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Receipts::list`].
+    pub async fn receipts(&self) -> Result<Vec<(ReceiptNumber, Receipt)>, super::receipts::Error> {
+        Ok(self.with_receipts(Receipts::list).await?.unwrap_or_default())
+    }
+
+    /// Removes a receipt.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Receipts::forget`].
+    pub async fn forget(&self, receipt: ReceiptNumber) -> Result<(), super::receipts::Error> {
+        let known = self.with_receipts(move |all| all.forget(receipt)).await?;
+        known.ok_or(super::receipts::Error::NoSuchReceipt)
+    }
+
+    /// Takes no more requests, ends what runs in order, and waits for that, at most so long.
+    pub async fn stop(&self, patience: Duration) {
+        self.0.list.stop(patience).await;
+    }
+
+    /// Does something with the receipts, on a thread that may wait for a disk; `None` without any.
+    async fn with_receipts<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Receipts) -> Result<T, super::receipts::Error> + Send + 'static,
+    ) -> Result<Option<T>, super::receipts::Error> {
+        let Some(receipts) = self.0.receipts.clone() else { return Ok(None) };
+        let done = tokio::task::spawn_blocking(move || work(&receipts)).await;
+        done.unwrap_or(Err(super::receipts::Error::Damaged)).map(Some)
+    }
+
+    fn note(&self, transaction: TransactionId, what: Happened) {
+        let at = (self.0.sources.clock)();
+        self.0.journal.note(|number| Event { number, transaction, at, what });
+    }
+}

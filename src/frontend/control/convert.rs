@@ -1,0 +1,103 @@
+//! The service's terms as messages of the schema. Pure but for the code, which the service has.
+//!
+//! Depends on `client` and the generated code only.
+
+use super::v1;
+use crate::client::ceremony::Error;
+use crate::client::receipts::{Receipt, ReceiptNumber};
+use crate::client::service::{About, Event, Happened, Purpose, Service};
+
+/// What people are told about what ended a transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Advice {
+    /// What went wrong, with its causes, on one line.
+    pub text: String,
+    /// What to do next.
+    pub hint: String,
+    /// The exit status that a command would have, by name.
+    pub status: &'static str,
+}
+
+/// What whoever puts the service together says in its place.
+#[derive(Clone, Copy, Debug)]
+pub struct Words {
+    /// What to tell people about an error.
+    pub advise: fn(&Error) -> Advice,
+    /// A code as a picture, SVG; `None` for a text that no code can hold.
+    pub draw: fn(&str) -> Option<String>,
+}
+
+impl From<Purpose> for v1::Purpose {
+    fn from(purpose: Purpose) -> Self {
+        match purpose {
+            Purpose::Register => Self::Register,
+            Purpose::SignIn => Self::SignIn,
+        }
+    }
+}
+
+pub(super) fn about(open: &v1::Open) -> Option<About> {
+    let purpose = match open.purpose() {
+        v1::Purpose::Unspecified => return None,
+        v1::Purpose::Register => Purpose::Register,
+        v1::Purpose::SignIn => Purpose::SignIn,
+    };
+    Some(About::new(purpose, &open.rp_id, &open.user_name))
+}
+
+pub(super) fn receipt((number, receipt): (ReceiptNumber, Receipt)) -> v1::Receipt {
+    v1::Receipt {
+        number: number.0,
+        at: receipt.at,
+        rp_id: receipt.rp_id,
+        user_name: receipt.user_name,
+        credential_id: receipt.credential_id.0,
+        aaguid: receipt.aaguid.0,
+        taken_at: receipt.taken_at,
+    }
+}
+
+/// An event, with the code if it is still shown.
+pub(super) fn event(event: &Event, service: &Service, words: Words) -> v1::Event {
+    use v1::event::What as W;
+    let what = match &event.what {
+        Happened::Begun(about) => W::Begun(v1::Begun {
+            purpose: v1::Purpose::from(about.purpose()).into(),
+            rp_id: about.rp_id().to_owned(),
+            user_name: about.user_name().to_owned(),
+        }),
+        Happened::Listening => {
+            let text = service.code(event.transaction).unwrap_or_default();
+            let svg = (words.draw)(&text).filter(|_| !text.is_empty()).unwrap_or_default();
+            W::Listening(v1::Listening { text, svg, offers_bluetooth: service.offers_l2cap() })
+        }
+        Happened::AdvertSeen => W::AdvertSeen(v1::AdvertSeen {}),
+        Happened::FallingBack => W::FallingBack(v1::FallingBack {}),
+        Happened::TryingAgain => W::TryingAgain(v1::TryingAgain {}),
+        Happened::Connected { via } => W::Connected(v1::Connected { via: via.name().to_owned() }),
+        Happened::WaitingForUser => W::WaitingForUser(v1::WaitingForUser {}),
+        Happened::Answered => W::Answered(v1::Answered::default()),
+        Happened::Note(text) => W::Note(v1::Note { text: text.clone() }),
+        Happened::Ended(error) => {
+            let failure = error.as_deref().map(|error| failure(error, words));
+            W::Ended(v1::Ended { failure })
+        }
+        Happened::MayBeOrphaned(receipt) => W::MayBeOrphaned(receipt.0),
+    };
+    v1::Event {
+        number: event.number,
+        transaction: event.transaction.0,
+        at: event.at,
+        what: Some(what),
+    }
+}
+
+fn failure(error: &Error, words: Words) -> v1::TransactionFailure {
+    let Advice { text, hint, status } = (words.advise)(error);
+    v1::TransactionFailure {
+        cause: error.cause().to_owned(),
+        text,
+        hint,
+        status: status.to_owned(),
+    }
+}

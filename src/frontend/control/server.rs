@@ -1,0 +1,191 @@
+//! The calls of the schema, each a call of the service.
+//!
+//! Bounds: [`MAX_MESSAGE`] a request, and those of the socket. Depends on `client::service`, tonic,
+//! siblings.
+
+use std::future::Future;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::{self, BoxStream};
+use tokio::sync::{mpsc, watch};
+use tonic::{Code, Request, Response, Status, Streaming};
+
+use super::convert::{self, Words};
+use super::v1::control_server::{Control, ControlServer};
+use super::{begin, carry, v1};
+use crate::client::ceremony::Ceremony;
+use crate::client::receipts::{self, ReceiptNumber};
+use crate::client::service::{self, Service, TransactionId};
+use crate::client::webauthn::{self, Origin};
+use crate::frontend::refusal::{bad_request, caused};
+use crate::frontend::socket::{Listener, SocketError, server};
+
+/// Bytes of the longest request: a relying party's options of 1 MiB, and what is around them.
+pub const MAX_MESSAGE: usize = (1 << 20) + (64 << 10);
+
+/// Serves until `stop` resolves; then streams end and calls that run are finished.
+///
+/// # Errors
+///
+/// [`SocketError::Serve`] if the transport fails as a whole.
+pub async fn serve(
+    service: Service,
+    listener: Listener,
+    words: Words,
+    stop: impl Future<Output = ()> + Send,
+) -> Result<(), SocketError> {
+    let (tell, stopping) = watch::channel(false);
+    let api = ControlServer::new(Api { service, stopping, words });
+    let api = api.max_decoding_message_size(MAX_MESSAGE);
+    let stop = async move {
+        stop.await;
+        tell.send_replace(true);
+    };
+    let stopped = server().serve_with_incoming_shutdown(api, listener.incoming(), stop);
+    stopped.await.map_err(|error| SocketError::Serve(Box::new(error)))
+}
+
+struct Api {
+    service: Service,
+    stopping: watch::Receiver<bool>,
+    words: Words,
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+type Stream<T> = BoxStream<'static, Result<T, Status>>;
+
+fn refused(error: service::Error) -> Status {
+    let code = match error {
+        service::Error::Busy => Code::ResourceExhausted,
+        service::Error::Stopping => Code::Unavailable,
+        service::Error::NoSuchTransaction => Code::NotFound,
+    };
+    caused(code, error.cause(), &error.to_string())
+}
+
+fn unsuitable(error: &webauthn::Error) -> Status {
+    let mut text = error.to_string();
+    if let Some(cause) = std::error::Error::source(error) {
+        text = format!("{text}: {cause}");
+    }
+    caused(Code::InvalidArgument, "options", &text)
+}
+
+fn unkept(error: &receipts::Error) -> Status {
+    match error {
+        receipts::Error::NoSuchReceipt => {
+            caused(Code::NotFound, "no-such-receipt", &error.to_string())
+        }
+        error => caused(Code::Internal, "storage", &error.to_string()),
+    }
+}
+
+/// What comes out of a task, until it has nothing more to tell.
+fn streamed<T: Send + 'static>(told: mpsc::Receiver<Result<T, Status>>) -> Stream<T> {
+    stream::unfold(told, |mut told| async { told.recv().await.map(|part| (part, told)) }).boxed()
+}
+
+fn ceremony(request: v1::BeginRequest) -> Result<Ceremony, Status> {
+    use v1::begin_request::What;
+    let origin = |text: &str| -> Result<Origin, Status> {
+        text.parse().map_err(|error| unsuitable(&webauthn::Error::Origin(error)))
+    };
+    let made = match request.what.ok_or_else(|| bad_request("nothing is asked for"))? {
+        What::Registration(v1::Registration { options, origin: site }) => {
+            Ceremony::register(options.as_bytes(), &origin(&site)?)
+        }
+        What::SignIn(v1::SignIn { options, origin: site, account }) => {
+            Ceremony::sign_in(options.as_bytes(), &origin(&site)?, account)
+        }
+    };
+    made.map_err(|error| unsuitable(&error))
+}
+
+#[tonic::async_trait]
+impl Control for Api {
+    async fn get_status(&self, _: Request<v1::GetStatusRequest>) -> Answer<v1::GetStatusResponse> {
+        Ok(Response::new(v1::GetStatusResponse {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            transactions: self.service.running().into_iter().map(|id| id.0).collect(),
+            offers_bluetooth: self.service.offers_l2cap(),
+        }))
+    }
+
+    type BeginStream = Stream<v1::Event>;
+
+    async fn begin(&self, request: Request<v1::BeginRequest>) -> Answer<Self::BeginStream> {
+        let ceremony = ceremony(request.into_inner())?;
+        let transaction = self.service.begin(ceremony).map_err(refused)?;
+        let told = begin::follow(self.service.clone(), transaction, self.words);
+        Ok(Response::new(streamed(told)))
+    }
+
+    type CarryStream = Stream<v1::CarryResponse>;
+
+    async fn carry(
+        &self,
+        request: Request<Streaming<v1::CarryRequest>>,
+    ) -> Answer<Self::CarryStream> {
+        let mut parts = request.into_inner();
+        let first = parts.message().await?.and_then(|first| first.part);
+        let Some(v1::carry_request::Part::Open(open)) = first else {
+            return Err(bad_request("the first part has to open it"));
+        };
+        let about = convert::about(&open).ok_or_else(|| bad_request("the purpose is missing"))?;
+        let carrier = self.service.carry(about, carry::timeout(&open)).map_err(refused)?;
+        let told = carry::follow(self.service.clone(), carrier, parts.boxed(), self.words);
+        Ok(Response::new(streamed(told)))
+    }
+
+    async fn take(&self, request: Request<v1::TakeRequest>) -> Answer<v1::TakeResponse> {
+        let id = TransactionId(request.into_inner().transaction);
+        self.service.taken(id).await.map_err(refused)?;
+        Ok(Response::new(v1::TakeResponse {}))
+    }
+
+    async fn cancel_transaction(
+        &self,
+        request: Request<v1::CancelTransactionRequest>,
+    ) -> Answer<v1::CancelTransactionResponse> {
+        let id = TransactionId(request.into_inner().transaction);
+        self.service.cancel(id).map_err(refused)?;
+        Ok(Response::new(v1::CancelTransactionResponse {}))
+    }
+
+    type WatchStream = Stream<v1::Event>;
+
+    async fn watch(&self, request: Request<v1::WatchRequest>) -> Answer<Self::WatchStream> {
+        let mut events = self.service.events(None);
+        if request.into_inner().only_new {
+            events.skip_to_now();
+        }
+        let (service, words) = (self.service.clone(), self.words);
+        let events = stream::unfold((events, service), move |(mut events, service)| async move {
+            let event = events.next().await?;
+            Some((Ok(convert::event(&event, &service, words)), (events, service)))
+        });
+        let mut stopping = self.stopping.clone();
+        let stopped = Box::pin(async move {
+            let _gone_is_stopped_too = stopping.wait_for(|stopping| *stopping).await;
+        });
+        Ok(Response::new(events.take_until(stopped).boxed()))
+    }
+
+    async fn list_receipts(
+        &self,
+        _: Request<v1::ListReceiptsRequest>,
+    ) -> Answer<v1::ListReceiptsResponse> {
+        let receipts = self.service.receipts().await.map_err(|error| unkept(&error))?;
+        let receipts = receipts.into_iter().map(convert::receipt).collect();
+        Ok(Response::new(v1::ListReceiptsResponse { receipts }))
+    }
+
+    async fn forget_receipt(
+        &self,
+        request: Request<v1::ForgetReceiptRequest>,
+    ) -> Answer<v1::ForgetReceiptResponse> {
+        let number = ReceiptNumber(request.into_inner().number);
+        self.service.forget(number).await.map_err(|error| unkept(&error))?;
+        Ok(Response::new(v1::ForgetReceiptResponse {}))
+    }
+}

@@ -41,5 +41,5 @@ pub mod printable;
 pub mod relay;
 #[cfg(all(feature = "testbed", target_os = "linux"))]
 pub mod testbed;
-#[cfg(all(feature = "authenticator", target_os = "linux"))]
+#[cfg(all(any(feature = "authenticator", feature = "client"), target_os = "linux"))]
 pub mod uhid;

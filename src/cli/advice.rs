@@ -182,6 +182,20 @@ pub(crate) fn store(error: &authenticator::store::Error) -> Failure {
     Failure::because(status, error, hint)
 }
 
+/// The virtual key's device.
+#[cfg(target_os = "linux")]
+pub(crate) fn uhid(error: &crate::uhid::Error) -> Failure {
+    use crate::uhid::Error as E;
+    let (status, hint) = match error {
+        E::NoModule(_) => (Status::Failure, "load it as root: modprobe uhid"),
+        E::NotAllowed(_) => {
+            (Status::Failure, "let your user make keys with packaging/udev/70-cabled-uhid.rules")
+        }
+        _ => (Status::Failure, "run it again with -v"),
+    };
+    Failure::because(status, error, hint)
+}
+
 /// The test tools.
 #[cfg(target_os = "linux")]
 pub(crate) fn testbed(error: &testbed::Error) -> Failure {

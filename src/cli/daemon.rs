@@ -1,5 +1,6 @@
 //! `cabled daemon`: the laptop's service, for every program of its owner.
 
+mod key;
 mod socket;
 mod there;
 
@@ -9,7 +10,7 @@ use clap::Args;
 use serde_json::json;
 use tokio::sync::oneshot;
 
-pub(crate) use self::socket::{Socket, refused};
+pub(crate) use self::socket::{Socket, cause, refused};
 pub(crate) use self::there::{failure, perform, step};
 use super::args::Link;
 use super::failure::{Failure, Status};
@@ -33,6 +34,13 @@ const UNIT: &str = "cabled.socket";
 pub(crate) struct Daemon {
     #[command(flatten)]
     socket: Socket,
+    /// Be a security key on this machine: browsers, ssh and others use your phone as if it were plugged
+    /// in; =try goes on without where that is not possible
+    #[arg(
+        long, value_name = "WHETHER", value_enum,
+        num_args = 0..=1, require_equals = true, default_missing_value = "yes"
+    )]
+    uhid: Option<key::Wanted>,
     /// Offer Bluetooth alone too: works without internet, some phones refuse such a code
     #[arg(long)]
     offline: bool,
@@ -56,6 +64,7 @@ impl Daemon {
         };
         let place = listener.path().map(|path| path.display().to_string());
         let service = ceremony::here(self.client()?, laptop::receipts());
+        let key = key::plug_in(ui, self.uhid, &service)?;
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = control::serve(service.clone(), listener, WORDS, async {
             let _dropped_is_stopped_too = stopped.await;
@@ -71,6 +80,7 @@ impl Daemon {
             biased;
             () = interrupted => {}
             ended = &mut serving => return ended.map_err(|error| socket::failed(&error)),
+            failure = key::ended(key) => return Err(failure),
         }
         systemd::notify("STOPPING=1");
         let words = "Stopping; what is under way is withdrawn.";

@@ -1,4 +1,5 @@
-//! `cabled watch`: what programs ask of the daemon, with the code to scan, on this terminal.
+//! `cabled watch`: what programs ask of the daemon, with the code to scan, on this terminal; and `cabled
+//! touch`, for programs that ask which key is meant.
 
 use std::pin::pin;
 
@@ -6,13 +7,13 @@ use clap::Args;
 use serde_json::json;
 
 use super::ceremony::show;
-use super::failure::Failure;
+use super::failure::{Failure, Status};
 use super::laptop::Terminal;
 use super::qr::QrStyle;
 use super::ui::Ui;
 use super::{daemon, system};
 use crate::frontend::control::v1::event::What;
-use crate::frontend::control::v1::{Begun, Event, Purpose, WatchRequest};
+use crate::frontend::control::v1::{Begun, Event, Purpose, TouchRequest, WatchRequest};
 
 /// Shows the code whenever a program wants the passkeys on your phone, until Ctrl-C
 #[derive(Args, Clone, Debug)]
@@ -82,6 +83,28 @@ impl Watch {
     }
 }
 
+/// Tells a program that asks which security key is meant: the one of this daemon
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Touch {
+    #[command(flatten)]
+    socket: daemon::Socket,
+}
+
+impl Touch {
+    pub(crate) async fn run(&self, ui: Ui) -> Result<(), Failure> {
+        let mut client = self.socket.client().await?;
+        client.touch(TouchRequest {}).await.map_err(|refusal| match daemon::cause(&refusal) {
+            Some("no-such-transaction") => {
+                let hint = "run it while a program asks; see: cabled watch";
+                Failure::new(Status::Usage, "no program asks which security key is meant", hint)
+            }
+            _ => daemon::refused(&refusal),
+        })?;
+        ui.step("touched", "The program knows now.", json!({}));
+        Ok(())
+    }
+}
+
 fn wanted(begun: &Begun) -> String {
     let Begun { rp_id, user_name, .. } = begun;
     match begun.purpose() {
@@ -90,6 +113,10 @@ fn wanted(begun: &Begun) -> String {
         }
         Purpose::Register => {
             format!("A program wants to save a passkey for {rp_id}, account {user_name}.")
+        }
+        Purpose::Select => {
+            "A program asks which security key is meant. If it is your phone: cabled touch"
+                .to_owned()
         }
         Purpose::SignIn | Purpose::Unspecified => {
             format!("A program wants to sign in to {rp_id}.")

@@ -9,6 +9,8 @@ pub mod ceremony;
 mod dial;
 mod error;
 mod handle;
+#[cfg(target_os = "linux")]
+pub mod key;
 pub mod receipts;
 pub mod service;
 mod transaction;

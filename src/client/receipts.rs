@@ -204,6 +204,17 @@ impl Receipts {
         all.collect()
     }
 
+    /// The IDs of the passkeys that were made for this relying party.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    pub fn carried(&self, rp_id: &str) -> Result<Vec<Vec<u8>>, Error> {
+        let rp_id = printable_within(rp_id, MAX_NAME);
+        let of_it = self.list()?.into_iter().filter(|(_, receipt)| receipt.rp_id == rp_id);
+        Ok(of_it.map(|(_, receipt)| receipt.credential_id.0).collect())
+    }
+
     fn existing(&self) -> Result<Option<Database>, Error> {
         match self.path.try_exists()? {
             true => self.open().map(Some),

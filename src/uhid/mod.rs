@@ -1,7 +1,7 @@
 //! The kernel's `/dev/uhid`: a FIDO key that programs see as if it were plugged in.
 //!
-//! [`Uhid`] makes one and takes it away when dropped; every [`Device`] passes [`conformance`]. What the
-//! reports mean is not known here. Depends on nothing of this crate. Kernel: `include/uapi/linux/uhid.h`.
+//! [`Uhid`] makes one and takes it away when dropped; every [`Device`] passes [`conformance`]. `host`
+//! puts the requests of programs in order, for the role that answers them. Depends on `ctap`. Kernel: `include/uapi/linux/uhid.h`.
 
 pub mod conformance;
 mod device;
@@ -9,6 +9,8 @@ mod error;
 mod event;
 #[cfg(test)]
 pub(crate) mod fake;
+pub(crate) mod host;
+pub(crate) mod probe;
 
 use std::future::Future;
 

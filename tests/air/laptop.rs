@@ -20,7 +20,7 @@ use crate::world::{
 
 const LONG: Duration = Duration::from_secs(60);
 
-fn service(world: &World) -> Service {
+pub(crate) fn service(world: &World) -> Service {
     let sources = Sources { clock: Arc::new(|| NOW.0), rng: Arc::new(|| Box::new(rand_core_os())) };
     let receipts = Receipts::at(world.folder.path().join("receipts.redb"));
     Service::new(world.laptop(), Some(receipts), sources)
@@ -32,7 +32,7 @@ fn registration(user: &str) -> Ceremony {
 }
 
 /// The next event of a kind; what is before it is passed over.
-async fn until(events: &mut Events, wanted: impl Fn(&Happened) -> bool) -> Event {
+pub(crate) async fn until(events: &mut Events, wanted: impl Fn(&Happened) -> bool) -> Event {
     let found = async {
         loop {
             let event = events.next().await.unwrap();

@@ -12,6 +12,8 @@
 mod drops;
 mod failures;
 mod flow;
+#[cfg(target_os = "linux")]
+mod key;
 mod laptop;
 mod nearby;
 mod proxy;

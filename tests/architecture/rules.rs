@@ -13,8 +13,11 @@ pub(crate) const LAYERS: &[(&str, &[&str])] = &[
     ("channel", &["hybrid", "secret"]),
     ("journal", &[]),
     ("printable", &[]),
-    ("client", &["hybrid", "ctap", "cbor", "secret", "ble", "channel", "journal", "printable"]),
-    ("uhid", &[]),
+    (
+        "client",
+        &["hybrid", "ctap", "cbor", "secret", "ble", "channel", "uhid", "journal", "printable"],
+    ),
+    ("uhid", &["ctap"]),
     (
         "authenticator",
         &["hybrid", "ctap", "cbor", "secret", "ble", "channel", "uhid", "journal", "printable"],

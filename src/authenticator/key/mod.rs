@@ -1,22 +1,16 @@
 //! The virtual key: programs on this very machine use the passkeys, as if a key were plugged in.
 //!
-//! Joins a device, the CTAPHID machine and the engine. One request at a time is with the engine, and
-//! dropping it is how it is cancelled. What needs no user is answered beside it or waits behind it;
-//! what needs one is told that the key is busy. Depends on `ctap`, `uhid` and the siblings in
-//! `authenticator`.
-
-mod host;
-mod probe;
+//! Joins a device and its requests to the engine. One request at a time is with the engine, and
+//! dropping it is how it is cancelled. Depends on `ctap`, `uhid` and the siblings in `authenticator`.
 
 use std::future::Future;
-use std::pin::pin;
 
 use rand_core::{CryptoRng, RngCore};
 
-use self::host::{Host, Job};
 use super::engine::{Engine, Outcome, Reply, Transport};
 use super::{Consent, PasskeyStore, Timestamp, store};
 use crate::ctap::{Status, respond};
+use crate::uhid::host::{Host, Job, Sign};
 use crate::uhid::{Device, Error};
 
 /// What there is to tell about a key in use.
@@ -48,30 +42,35 @@ pub async fn serve<D, S, C>(
     cancel: impl Future<Output = ()> + Send,
     clock: impl Fn() -> Timestamp + Send,
     rng: &mut (impl RngCore + CryptoRng + Send),
-    progress: impl FnMut(Progress<'_>) + Send,
+    progress: impl Fn(Progress<'_>) + Send + Sync,
 ) -> Result<(), Error>
 where
     D: Device,
     S: PasskeyStore + Send + Sync,
     C: Consent + Send + Sync,
 {
-    let mut host = Host::new(device, progress);
+    let tell = &progress;
+    let mut host = Host::new(device, |sign| match sign {
+        Sign::Withdrawn => tell(Progress::Withdrawn),
+        Sign::Wink => tell(Progress::Wink),
+        Sign::Closed => {}
+    });
     let work = async {
         loop {
             host.info = respond(Ok(engine.get_info(Transport::Hid)));
             let job = host.job().await?;
-            let request = job.for_engine();
+            let request = job.message();
             let answer = engine.handle(request, Transport::Hid, clock(), &mut *rng);
-            let Some(reply) = meanwhile(&mut host, answer).await? else { continue };
+            let Some(reply) = host.while_wanted(answer).await? else { continue };
             let bytes = over_hid(&job, &reply);
             let written = host.answer(&job, &bytes)?;
-            (host.progress)(Progress::Answered(&reply.outcome));
+            tell(Progress::Answered(&reply.outcome));
             let noted = match written {
                 true => engine.delivered(&reply.outcome, clock(), &mut *rng),
                 false => Ok(()),
             };
             if let Err(error) = noted {
-                (host.progress)(Progress::NotNoted(&error));
+                tell(Progress::NotNoted(&error));
             }
         }
     };
@@ -80,21 +79,6 @@ where
         () = cancel => Ok(()),
         result = work => result,
     }
-}
-
-/// Waits for the answer and hears the programs; `None` if nobody waits for it any more.
-async fn meanwhile<D: Device, P: FnMut(Progress<'_>)>(
-    host: &mut Host<D, P>,
-    answer: impl Future<Output = Reply>,
-) -> Result<Option<Reply>, Error> {
-    let mut answer = pin!(answer);
-    while host.is_busy() {
-        tokio::select! {
-            turned = host.turn() => turned?,
-            reply = &mut answer => return Ok(Some(reply)),
-        }
-    }
-    Ok(None)
 }
 
 /// The answer as programs on the USB want it.

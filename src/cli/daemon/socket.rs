@@ -66,10 +66,14 @@ pub(super) fn failed(error: &SocketError) -> Failure {
     Failure::because(status, error, hint)
 }
 
+/// The cause that the service names.
+pub(crate) fn cause(refusal: &Refusal) -> Option<&str> {
+    refusal.metadata().get(CAUSE)?.to_str().ok()
+}
+
 /// The service's refusal, with an exit status by its cause.
 pub(crate) fn refused(refusal: &Refusal) -> Failure {
-    let cause = refusal.metadata().get(CAUSE).and_then(|cause| cause.to_str().ok());
-    let (status, hint) = match cause {
+    let (status, hint) = match cause(refusal) {
         Some("busy") => (Status::Failure, "wait until one of them is over"),
         Some("stopping") => (Status::Failure, "start it again with: cabled daemon"),
         Some("no-such-transaction") => (Status::Usage, "see: cabled watch"),

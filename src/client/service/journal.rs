@@ -106,6 +106,8 @@ pub enum Purpose {
     Register,
     /// To sign in.
     SignIn,
+    /// To know whether this key is meant, among several; no phone is asked.
+    Select,
 }
 
 impl Purpose {
@@ -115,6 +117,7 @@ impl Purpose {
         match self {
             Self::Register => "register",
             Self::SignIn => "sign-in",
+            Self::Select => "select",
         }
     }
 }

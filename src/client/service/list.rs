@@ -20,6 +20,8 @@ pub(super) struct List {
     entries: Mutex<Entries>,
     /// How many are not over yet.
     count: watch::Sender<usize>,
+    /// How often somebody said that this key is meant.
+    touches: watch::Sender<u64>,
 }
 
 #[derive(Default)]
@@ -83,6 +85,20 @@ impl List {
         let running = entries.running.get(&id).ok_or(Error::NoSuchTransaction)?;
         running.cancel.send_replace(true);
         Ok(())
+    }
+
+    pub(super) fn touches(&self) -> watch::Receiver<u64> {
+        self.touches.subscribe()
+    }
+
+    pub(super) fn touch(&self) -> Result<(), Error> {
+        match self.touches.receiver_count() {
+            0 => Err(Error::NoSuchTransaction),
+            _ => {
+                self.touches.send_modify(|times| *times += 1);
+                Ok(())
+            }
+        }
     }
 
     pub(super) fn owe(&self, id: TransactionId, receipt: ReceiptNumber) {

@@ -14,6 +14,7 @@
 mod carrier;
 mod journal;
 mod list;
+mod selection;
 mod transaction;
 
 use std::fmt;
@@ -27,6 +28,7 @@ use self::journal::Journal;
 pub use self::journal::{About, Event, Events, Happened, KEPT_EVENTS, Purpose, TransactionId};
 use self::list::List;
 pub use self::list::MAX_RUNNING;
+use self::selection::Selection;
 pub use self::transaction::Transaction;
 use super::Client;
 use super::ceremony::Ceremony;
@@ -121,7 +123,7 @@ impl Service {
     pub fn carry(&self, about: About, timeout: Duration) -> Result<Carrier, Error> {
         let hint = match about.purpose {
             Purpose::Register => Hint::MakeCredential,
-            Purpose::SignIn => Hint::GetAssertion,
+            Purpose::SignIn | Purpose::Select => Hint::GetAssertion,
         };
         self.carrier(hint, about, timeout)
     }
@@ -150,6 +152,27 @@ impl Service {
     /// [`Error::NoSuchTransaction`].
     pub fn cancel(&self, transaction: TransactionId) -> Result<(), Error> {
         self.0.list.cancel(transaction)
+    }
+
+    /// Says that the key of this laptop is meant, to all programs that want to know.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchTransaction`] if none does.
+    pub fn touch(&self) -> Result<(), Error> {
+        self.0.list.touch()
+    }
+
+    /// Waits until somebody says that this key is [meant](Self::touch), at most so long.
+    pub(super) async fn select(&self, patience: Duration) -> bool {
+        Selection::begin(self).touched(patience).await
+    }
+
+    /// The passkeys for this relying party that came through this laptop.
+    pub(super) async fn carried(&self, rp_id: &str) -> Vec<Vec<u8>> {
+        let rp_id = rp_id.to_owned();
+        let carried = self.with_receipts(move |all| all.carried(&rp_id)).await;
+        carried.ok().flatten().unwrap_or_default()
     }
 
     /// The program has the answer to its registration.

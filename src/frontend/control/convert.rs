@@ -32,13 +32,14 @@ impl From<Purpose> for v1::Purpose {
         match purpose {
             Purpose::Register => Self::Register,
             Purpose::SignIn => Self::SignIn,
+            Purpose::Select => Self::Select,
         }
     }
 }
 
 pub(super) fn about(open: &v1::Open) -> Option<About> {
     let purpose = match open.purpose() {
-        v1::Purpose::Unspecified => return None,
+        v1::Purpose::Unspecified | v1::Purpose::Select => return None,
         v1::Purpose::Register => Purpose::Register,
         v1::Purpose::SignIn => Purpose::SignIn,
     };

@@ -152,6 +152,11 @@ impl Control for Api {
         Ok(Response::new(v1::CancelTransactionResponse {}))
     }
 
+    async fn touch(&self, _: Request<v1::TouchRequest>) -> Answer<v1::TouchResponse> {
+        self.service.touch().map_err(refused)?;
+        Ok(Response::new(v1::TouchResponse {}))
+    }
+
     type WatchStream = Stream<v1::Event>;
 
     async fn watch(&self, request: Request<v1::WatchRequest>) -> Answer<Self::WatchStream> {

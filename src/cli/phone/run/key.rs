@@ -10,7 +10,7 @@ use crate::authenticator::{Outcome, Timestamp};
 use crate::cli::failure::{Failure, Status};
 use crate::cli::phone::Reporter;
 use crate::cli::{advice, system};
-use crate::uhid::{self, Uhid};
+use crate::uhid::Uhid;
 
 /// The name under which programs list the key.
 const NAME: &str = "cabled virtual FIDO2 key";
@@ -21,7 +21,7 @@ pub(super) struct Key(JoinHandle<Failure>);
 impl Key {
     pub(super) fn plug_in(reporter: Reporter, service: &Service) -> Result<Self, Failure> {
         let mut engine = service.engine_for_programs().map_err(|error| locked(&error))?;
-        let device = Uhid::create(NAME).map_err(|error| no_device(&error))?;
+        let device = Uhid::create(NAME).map_err(|error| advice::uhid(&error))?;
         let words = "This machine has a security key now. Stop it with Ctrl-C.";
         reporter.step("key-ready", words, json!({ "name": NAME }));
         let serving = async move {
@@ -31,7 +31,7 @@ impl Key {
             let never = std::future::pending();
             match key::serve(device, &mut engine, never, clock, rng, tell).await {
                 Ok(()) => Failure::new(Status::Failure, "the virtual key ended", "run it again"),
-                Err(error) => no_device(&error),
+                Err(error) => advice::uhid(&error),
             }
         };
         Ok(Self(tokio::spawn(serving)))
@@ -66,7 +66,7 @@ fn tell(reporter: Reporter, progress: &Progress<'_>) {
         }
         Progress::Answered(Outcome::Refused(status)) => {
             let words = format!("Refused: {status}.");
-            reporter.step("key-refused", &words, json!({ "status": status.name() }));
+            reporter.step("key-refused", &words, json!({ "ctapStatus": status.name() }));
         }
         Progress::Answered(Outcome::StoreFailed(error)) | Progress::NotNoted(error) => {
             let failure = advice::store(error);
@@ -76,16 +76,4 @@ fn tell(reporter: Reporter, progress: &Progress<'_>) {
         Progress::Wink => step("key-wink", "A program asks which key this is: it is this one."),
         _ => {}
     }
-}
-
-fn no_device(error: &uhid::Error) -> Failure {
-    use uhid::Error as E;
-    let (status, hint) = match error {
-        E::NoModule(_) => (Status::Failure, "load it as root: modprobe uhid"),
-        E::NotAllowed(_) => {
-            (Status::Failure, "let your user make keys with packaging/udev/70-cabled-uhid.rules")
-        }
-        _ => (Status::Failure, "run it again with -v"),
-    };
-    Failure::because(status, error, hint)
 }

@@ -114,6 +114,10 @@ pub struct CancelTransactionRequest {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CancelTransactionResponse {}
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TouchRequest {}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TouchResponse {}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct WatchRequest {
     /// Only what happens from now on.
     #[prost(bool, tag = "1")]
@@ -271,6 +275,8 @@ pub enum Purpose {
     Unspecified = 0,
     Register = 1,
     SignIn = 2,
+    /// A program wants to know whether the key of this laptop is meant, among several. No code is shown.
+    Select = 3,
 }
 impl Purpose {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -282,6 +288,7 @@ impl Purpose {
             Self::Unspecified => "PURPOSE_UNSPECIFIED",
             Self::Register => "PURPOSE_REGISTER",
             Self::SignIn => "PURPOSE_SIGN_IN",
+            Self::Select => "PURPOSE_SELECT",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -290,6 +297,7 @@ impl Purpose {
             "PURPOSE_UNSPECIFIED" => Some(Self::Unspecified),
             "PURPOSE_REGISTER" => Some(Self::Register),
             "PURPOSE_SIGN_IN" => Some(Self::SignIn),
+            "PURPOSE_SELECT" => Some(Self::Select),
             _ => None,
         }
     }
@@ -499,6 +507,28 @@ pub mod control_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Says that the key of this laptop is meant, to all programs that want to know (PURPOSE_SELECT).
+        pub async fn touch(
+            &mut self,
+            request: impl tonic::IntoRequest<super::TouchRequest>,
+        ) -> std::result::Result<tonic::Response<super::TouchResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/cabled.control.v1.Control/Touch",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("cabled.control.v1.Control", "Touch"));
+            self.inner.unary(req, path, codec).await
+        }
         /// What happened, as far as it is kept, then what happens, in all transactions.
         pub async fn watch(
             &mut self,
@@ -633,6 +663,11 @@ pub mod control_server {
             tonic::Response<super::CancelTransactionResponse>,
             tonic::Status,
         >;
+        /// Says that the key of this laptop is meant, to all programs that want to know (PURPOSE_SELECT).
+        async fn touch(
+            &self,
+            request: tonic::Request<super::TouchRequest>,
+        ) -> std::result::Result<tonic::Response<super::TouchResponse>, tonic::Status>;
         /// Server streaming response type for the Watch method.
         type WatchStream: tonic::codegen::tokio_stream::Stream<
                 Item = std::result::Result<super::Event, tonic::Status>,
@@ -945,6 +980,49 @@ pub mod control_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = CancelTransactionSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/cabled.control.v1.Control/Touch" => {
+                    #[allow(non_camel_case_types)]
+                    struct TouchSvc<T: Control>(pub Arc<T>);
+                    impl<T: Control> tonic::server::UnaryService<super::TouchRequest>
+                    for TouchSvc<T> {
+                        type Response = super::TouchResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::TouchRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Control>::touch(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = TouchSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

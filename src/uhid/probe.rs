@@ -13,12 +13,12 @@ const HASH_OF_NOTHING: [u8; 32] = [
 
 /// How a message is dealt with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// What the key can do: answered at once, always.
     Info,
     /// No command that there is: told so at once, too. fido2-token asks for some beside getInfo.
     Unknown(Status),
-    /// Needs no user, and can wait until the engine is free.
+    /// Needs no user, and can wait until another request is answered.
     Quick,
     /// A touch, whatever it looks like.
     Touch,
@@ -26,8 +26,8 @@ pub(super) enum Kind {
     User,
 }
 
-/// Sorts a message. A command that cannot be read is quick: the engine says what is wrong with it.
-pub(super) fn kind(message: &[u8]) -> Kind {
+/// Sorts a message. A command that cannot be read is quick: whoever answers says what is wrong with it.
+pub(crate) fn kind(message: &[u8]) -> Kind {
     match Command::split(message) {
         Ok((Command::GetInfo, [])) => Kind::Info,
         Ok((Command::MakeCredential, body)) => {

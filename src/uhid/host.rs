@@ -1,34 +1,60 @@
-//! The device and its machine, and the requests that come out of them in their order.
+//! A key's device and its machine, and the requests that come out of them in their order.
 //!
-//! Depends on `ctap`, `uhid` and siblings only.
+//! One request at a time is current. What needs no user is answered beside it or waits behind it; what
+//! needs one is told that the key is busy. Depends on `ctap` and siblings only.
 
 use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::pin;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::Progress;
 use super::probe::{Kind, kind};
-use crate::ctap::hid::{Input, Machine, Output, Request, RequestId};
+use super::{Device, Error, Event};
+use crate::ctap::hid::{ChannelId, Input, Machine, Output, Request, RequestId};
 use crate::ctap::{Command, respond};
-use crate::uhid::{Device, Error, Event};
 
 /// What a key is called.
 const VERSION: [u8; 3] = [0, 1, 0];
 /// "Use this key?", which is all that a touch is.
 const SELECTION: &[u8] = &[Command::Selection as u8];
 
-/// A request for the engine.
-pub(super) struct Job {
+/// What programs do beside asking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sign {
+    /// The program that asked went away, or changed its mind.
+    Withdrawn,
+    /// A program wants to know which key this is.
+    Wink,
+    /// No program has the key open any more.
+    Closed,
+}
+
+/// A request for whoever answers.
+pub(crate) struct Job {
     request: Request,
     kind: Kind,
 }
 
 impl Job {
-    pub(super) fn for_engine(&self) -> &[u8] {
+    /// The message, in the words of the protocol where it only looks like something else.
+    pub(crate) fn message(&self) -> &[u8] {
         if self.is_touch() { SELECTION } else { &self.request.message }
     }
 
-    pub(super) fn is_touch(&self) -> bool {
+    /// How it is dealt with.
+    #[cfg(feature = "client")]
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// On which channel it came.
+    #[cfg(feature = "client")]
+    pub(crate) fn channel(&self) -> ChannelId {
+        self.request.channel
+    }
+
+    pub(crate) fn is_touch(&self) -> bool {
         self.kind == Kind::Touch
     }
 
@@ -37,26 +63,28 @@ impl Job {
     }
 }
 
-pub(super) struct Host<D, P> {
+/// A device with programs on it.
+pub(crate) struct Host<D, P> {
     device: D,
     machine: Machine,
-    pub(super) progress: P,
-    /// The answer to getInfo, which is given also while the engine is busy.
-    pub(super) info: Vec<u8>,
+    sign: P,
+    /// The answer to getInfo, which is given also while another request is current.
+    pub(crate) info: Vec<u8>,
     /// At most one for each channel of the machine.
     queue: VecDeque<Job>,
-    /// What the engine works on.
+    /// What is being answered.
     current: Option<RequestId>,
 }
 
-impl<D: Device, P: FnMut(Progress<'_>)> Host<D, P> {
-    pub(super) fn new(device: D, progress: P) -> Self {
+impl<D: Device, P: FnMut(Sign)> Host<D, P> {
+    pub(crate) fn new(device: D, sign: P) -> Self {
         let (machine, queue) = (Machine::new(VERSION), VecDeque::new());
-        Self { device, machine, progress, info: Vec::new(), queue, current: None }
+        Self { device, machine, sign, info: Vec::new(), queue, current: None }
     }
 
-    /// Waits for the next request; it is then the current one.
-    pub(super) async fn job(&mut self) -> Result<Job, Error> {
+    /// Waits for the next request; it is then the current one. Dropped while it waits, it has lost
+    /// nothing.
+    pub(crate) async fn job(&mut self) -> Result<Job, Error> {
         self.current = None;
         loop {
             if let Some(job) = self.queue.pop_front() {
@@ -71,12 +99,12 @@ impl<D: Device, P: FnMut(Progress<'_>)> Host<D, P> {
     }
 
     /// Whether anybody still waits for the current request.
-    pub(super) fn is_busy(&self) -> bool {
+    fn is_busy(&self) -> bool {
         self.current.is_some()
     }
 
     /// Waits for one thing to happen and acts on it. Dropped while it waits, it has lost nothing.
-    pub(super) async fn turn(&mut self) -> Result<(), Error> {
+    async fn turn(&mut self) -> Result<(), Error> {
         let deadline = self.machine.poll_timeout().map(Instant::from_std);
         let sleep = sleep_until(deadline.unwrap_or_else(Instant::now));
         let event = tokio::select! {
@@ -90,11 +118,37 @@ impl<D: Device, P: FnMut(Progress<'_>)> Host<D, P> {
             Some(Event::Closed) => Input::Closed,
             Some(Event::Opened) => return Ok(()),
         };
-        self.feed(input).map(drop)
+        self.feed(input)?;
+        if matches!(event, Some(Event::Closed)) {
+            (self.sign)(Sign::Closed);
+        }
+        Ok(())
+    }
+
+    /// Waits for the answer to the current request and hears the programs; `None` if nobody waits for it
+    /// any more.
+    pub(crate) async fn while_wanted<T>(
+        &mut self,
+        answer: impl Future<Output = T>,
+    ) -> Result<Option<T>, Error> {
+        let mut answer = pin!(answer);
+        while self.is_busy() {
+            tokio::select! {
+                turned = self.turn() => turned?,
+                answer = &mut answer => return Ok(Some(answer)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whoever waits hears from here on that its user is asked.
+    #[cfg(feature = "client")]
+    pub(crate) fn needs_user(&mut self, job: &Job) -> Result<(), Error> {
+        self.feed(Input::NeedsUser(job.request.id)).map(drop)
     }
 
     /// Writes the answer; `false` if nobody waits for it any more.
-    pub(super) fn answer(&mut self, job: &Job, bytes: &[u8]) -> Result<bool, Error> {
+    pub(crate) fn answer(&mut self, job: &Job, bytes: &[u8]) -> Result<bool, Error> {
         self.current = None;
         self.feed(Input::Response(job.request.id, bytes))
     }
@@ -108,7 +162,7 @@ impl<D: Device, P: FnMut(Progress<'_>)> Host<D, P> {
                 Output::Report(report) => self.device.send(&report)?,
                 Output::Request(request) => self.request(request, now),
                 Output::Withdrawn(id) => self.withdrawn(id),
-                Output::Wink => (self.progress)(Progress::Wink),
+                Output::Wink => (self.sign)(Sign::Wink),
             }
         }
         Ok(taken)
@@ -142,7 +196,7 @@ impl<D: Device, P: FnMut(Progress<'_>)> Host<D, P> {
         self.queue.retain(|job| job.request.id != id);
         if self.current == Some(id) {
             self.current = None;
-            (self.progress)(Progress::Withdrawn);
+            (self.sign)(Sign::Withdrawn);
         }
     }
 }

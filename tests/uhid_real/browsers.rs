@@ -116,13 +116,13 @@ impl<P: Page> Desk<P> {
         self.key.owner(&["approve", &question]).succeeded();
         assert_eq!(self.says().await, "Passkey saved");
         self.clicks("#named-it").await;
-        self.key.tells("Saved a passkey.");
+        self.key.has_saved();
         // Without saying who it is.
         self.leaves().await;
         self.clicks("#sign-in").await;
         self.owner("approve").await;
         assert_eq!(self.says().await, "You are signed in");
-        self.key.tells("Signed in.");
+        self.key.has_signed();
         self.keep_picture("signed-in").await;
         // The owner does not want to.
         self.leaves().await;
@@ -140,7 +140,7 @@ impl<P: Page> Desk<P> {
         self.clicks("#sign-in-as").await;
         self.owner("approve").await;
         assert_eq!(self.says().await, "You are signed in");
-        self.key.tells("Signed in.");
+        self.key.has_signed();
         self.key.keeps(1);
     }
 }
@@ -161,7 +161,16 @@ fn site() -> (Program, String) {
 #[tokio::test]
 #[ignore = "needs /dev/uhid: tests/run uhid-real"]
 async fn chromium_registers_and_signs_in() {
-    let key = Key::asking().await;
+    chromium(Key::asking().await, "chromium").await;
+}
+
+#[tokio::test]
+#[ignore = "needs /dev/uhid: tests/run uhid-real"]
+async fn chromium_registers_and_signs_in_with_a_phone_nearby() {
+    chromium(Key::nearby(&[]).await, "chromium-nearby").await;
+}
+
+async fn chromium(key: Key, name: &'static str) {
     let (site, address) = site();
     let mut browser = key.begin(
         "exec chromium --headless=new --no-sandbox --disable-gpu --disable-quic --lang=en-GB \
@@ -172,7 +181,6 @@ async fn chromium_registers_and_signs_in() {
     let line = browser.begins("DevTools listening on ");
     let mut page = devtools::Page::attach(line.trim_start_matches("DevTools listening on ")).await;
     page.go_to(&address).await;
-    let name = "chromium";
     let desk = Desk { key, page, name, pictures: 0, questions: 0, _browser: browser, _site: site };
     desk.registers_and_signs_in().await;
 }
@@ -196,7 +204,16 @@ END
 #[tokio::test]
 #[ignore = "needs /dev/uhid: tests/run uhid-real"]
 async fn firefox_registers_and_signs_in() {
-    let key = Key::asking().await;
+    firefox(Key::asking().await, "firefox").await;
+}
+
+#[tokio::test]
+#[ignore = "needs /dev/uhid: tests/run uhid-real"]
+async fn firefox_registers_and_signs_in_with_a_phone_nearby() {
+    firefox(Key::nearby(&[]).await, "firefox-nearby").await;
+}
+
+async fn firefox(key: Key, name: &'static str) {
     let (site, address) = site();
     let mut browser = key.begin(&format!(
         "{FIRST_START}
@@ -205,7 +222,6 @@ async fn firefox_registers_and_signs_in() {
     let line = browser.begins("WebDriver BiDi listening on ");
     let url = line.trim_start_matches("WebDriver BiDi listening on ");
     let page = bidi::Page::attach(url, &address).await;
-    let name = "firefox";
     let desk = Desk { key, page, name, pictures: 0, questions: 0, _browser: browser, _site: site };
     desk.registers_and_signs_in().await;
 }

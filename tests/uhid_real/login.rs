@@ -3,13 +3,13 @@
 use crate::world::{Key, REQUESTS};
 
 /// Two people, and a login that takes nothing but a key. The guest forgets them.
-const MACHINE: &str = "
+pub(crate) const MACHINE: &str = "
     for name in anna berta; do id \"$name\" >/dev/null 2>&1 || useradd \"$name\"; done
     echo \"auth required pam_u2f.so authfile=$PWD/mapping\" >/etc/pam.d/with-a-key
 ";
 
 /// `docs/virtual-key.md` has the same recipe: a line of pam_u2f's file, with libfido2's tools.
-const MAPPING: &str = r#"
+pub(crate) const MAPPING: &str = r#"
     maps() {
         { random 32; echo "pam://$(hostname)"; echo "$1"; random 32; } |
             fido2-cred -M "$KEY" | fido2-cred -V -o "$1"
@@ -19,7 +19,7 @@ const MAPPING: &str = r#"
 "#;
 
 /// Logs in, and says how it went in one word.
-const LOG_IN: &str = "pamtester with-a-key anna authenticate && echo in || echo out";
+pub(crate) const LOG_IN: &str = "pamtester with-a-key anna authenticate && echo in || echo out";
 
 #[tokio::test]
 #[ignore = "needs /dev/uhid: tests/run uhid-real"]

@@ -19,6 +19,7 @@ mod device;
 #[allow(dead_code, reason = "it serves another test too")]
 mod devtools;
 mod login;
+mod nearby;
 mod owner;
 #[path = "../cli/program.rs"]
 #[allow(dead_code, reason = "it serves another test too")]

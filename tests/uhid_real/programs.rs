@@ -2,6 +2,26 @@
 
 use crate::world::{Key, REQUESTS};
 
+/// Makes two keys, and logs in with both at a server of this machine's.
+pub(crate) const SSH: &str = "umask 077
+    ssh-keygen -q -t ecdsa-sk -N '' -f id
+    ssh-keygen -q -t ecdsa-sk -O resident -O verify-required -N '' -f resident
+    ssh-keygen -q -t ed25519 -N '' -f host
+    cat id.pub resident.pub >authorized
+    mkdir -p /run/sshd
+    printf '%s\\n' 'Port 2222' 'ListenAddress 127.0.0.1' \"HostKey $PWD/host\" \
+        \"AuthorizedKeysFile $PWD/authorized\" 'StrictModes no' 'UsePAM no' \
+        'PermitRootLogin yes' \"PidFile $PWD/sshd.pid\" >sshd_config
+    /usr/sbin/sshd -f sshd_config
+    log_in() {
+        ssh -F none -p 2222 -i \"$1\" -o IdentitiesOnly=yes -o BatchMode=yes \
+            -o KexAlgorithms=curve25519-sha256 -o StrictHostKeyChecking=no \
+            -o UserKnownHostsFile=/dev/null root@127.0.0.1 echo logged in
+    }
+    [ \"$(log_in id)\" = 'logged in' ]
+    [ \"$(log_in resident)\" = 'logged in' ]
+    kill \"$(cat sshd.pid)\"";
+
 #[tokio::test]
 #[ignore = "needs /dev/uhid: tests/run uhid-real"]
 async fn libfido2_finds_it() {
@@ -74,26 +94,7 @@ async fn a_silent_look_tells_the_truth_and_no_more() {
 #[ignore = "needs /dev/uhid: tests/run uhid-real"]
 async fn ssh_makes_keys_and_logs_in() {
     let mut key = Key::new().await;
-    key.script(
-        "umask 077
-        ssh-keygen -q -t ecdsa-sk -N '' -f id
-        ssh-keygen -q -t ecdsa-sk -O resident -O verify-required -N '' -f resident
-        ssh-keygen -q -t ed25519 -N '' -f host
-        cat id.pub resident.pub >authorized
-        mkdir -p /run/sshd
-        printf '%s\\n' 'Port 2222' 'ListenAddress 127.0.0.1' \"HostKey $PWD/host\" \
-            \"AuthorizedKeysFile $PWD/authorized\" 'StrictModes no' 'UsePAM no' \
-            'PermitRootLogin yes' \"PidFile $PWD/sshd.pid\" >sshd_config
-        /usr/sbin/sshd -f sshd_config
-        log_in() {
-            ssh -F none -p 2222 -i \"$1\" -o IdentitiesOnly=yes -o BatchMode=yes \
-                -o KexAlgorithms=curve25519-sha256 -o StrictHostKeyChecking=no \
-                -o UserKnownHostsFile=/dev/null root@127.0.0.1 echo logged in
-        }
-        [ \"$(log_in id)\" = 'logged in' ]
-        [ \"$(log_in resident)\" = 'logged in' ]
-        kill \"$(cat sshd.pid)\"",
-    );
+    key.script(SSH);
     key.tells("Signed in.");
     key.tells("Signed in.");
     key.stops();

@@ -1,4 +1,5 @@
-//! What the cases share: `cabled phone run --uhid` as a process of its own, and where its key is.
+//! What the cases share: `cabled phone run --uhid` as a process of its own, or `cabled daemon --uhid` with a
+//! phone nearby, and where its key is.
 
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt as _;
@@ -17,6 +18,7 @@ use crate::program::{Ended, Program, binary};
 /// Far beyond what anything here takes, on an emulated processor too: a case that hangs fails instead.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 const NAME: &str = "cabled virtual FIDO2 key";
+const NAME_NEARBY: &str = "cabled: the passkeys on your phone";
 pub(crate) const PIN: &str = "314159";
 
 /// How long an owner thinks who takes their time.
@@ -38,7 +40,26 @@ pub(crate) struct Key {
     folder: tempfile::TempDir,
     program: Program,
     pub(crate) node: PathBuf,
+    nearby: Option<Nearby>,
 }
+
+/// What the key of a laptop has around it, when its passkeys are on a phone.
+struct Nearby {
+    phone: Program,
+    watcher: Program,
+    _scanner: Program,
+    _relay: Program,
+}
+
+/// Scans whatever code the daemon shows, as somebody with a phone in the hand would.
+const SCANNER: &str = "
+    \"$CABLED\" watch --qr url 2>&1 >/dev/null | while read -r line; do
+        case $line in
+            FIDO:*) \"$CABLED\" phone scan \"$line\" || : ;;
+            *) echo \"$line\" ;;
+        esac
+    done
+";
 
 impl Key {
     /// One whose owner agrees to everything.
@@ -56,7 +77,42 @@ impl Key {
         Self::plugged_in(&[]).await
     }
 
-    async fn plugged_in(options: &[&str]) -> Self {
+    /// The laptop's, with these options of the phone nearby.
+    pub(crate) async fn nearby(options: &[&str]) -> Self {
+        let folder = Self::furnished();
+        let path = folder.path();
+        let cabled = |words: &[&str]| {
+            let mut command = of_folder(binary(), path);
+            command.args(words).env("CABLED_PIN_FILE", path.join("pin"));
+            Program::of(command)
+        };
+        let mut relay = cabled(&["relay"]);
+        let url = relay.says(|_| true).trim_start_matches("listening on ").to_owned();
+        let radio = format!("air:{}", path.join("air").display());
+        let link = ["--radio", &radio, "--relay", &url];
+        let mut phone = cabled(&[&["phone", "run"][..], &link, options].concat());
+        phone.begins("The phone's service listens");
+        let mut program = cabled(&[&["daemon", "--uhid"][..], &link].concat());
+        program.begins("The laptop's service listens");
+        let mut watcher = cabled(&["watch", "--qr", "none"]);
+        watcher.begins("Watching");
+        let mut scanner = of_folder(Command::new("bash"), path);
+        scanner.args(["-euc", SCANNER]).env("CABLED", binary().get_program()).process_group(0);
+        let mut scanner = Program::of(scanner);
+        scanner.says(|line| line.starts_with("Watching"));
+        let node = Self::node(NAME_NEARBY).await;
+        let nearby = Some(Nearby { phone, watcher, _scanner: scanner, _relay: relay });
+        Self { folder, program, node, nearby }
+    }
+
+    async fn node(name: &str) -> PathBuf {
+        let node = tokio::time::timeout(PATIENCE, node(name)).await.unwrap();
+        assert!(Command::new("udevadm").arg("settle").status().unwrap().success());
+        node
+    }
+
+    /// A folder with a PIN and a store.
+    fn furnished() -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         let pin = folder.path().join("pin");
         std::fs::write(&pin, format!("{PIN}\n")).unwrap();
@@ -66,13 +122,18 @@ impl Key {
             (KdfCost { memory_kib: 8, passes: 1, lanes: 1 }, &mut ChaCha20Rng::from_entropy());
         let code = Pin::new(PIN.to_owned()).unwrap();
         drop(Store::create_with_cost(&folder.path().join("store"), &code, cost, rng).unwrap());
+        folder
+    }
+
+    async fn plugged_in(options: &[&str]) -> Self {
+        let folder = Self::furnished();
+        let pin = folder.path().join("pin");
         let mut command = of_folder(binary(), folder.path());
         command.args(["phone", "run", "--uhid"]).args(options).env("CABLED_PIN_FILE", &pin);
         let mut program = Program::of(command);
         program.begins("This machine has a security key now.");
-        let node = tokio::time::timeout(PATIENCE, node(NAME)).await.unwrap();
-        assert!(Command::new("udevadm").arg("settle").status().unwrap().success());
-        Self { folder, program, node }
+        let node = Self::node(NAME).await;
+        Self { folder, program, node, nearby: None }
     }
 
     /// Begins a script of the shell in the folder, each line of which has to succeed. `$KEY` is the key's
@@ -89,16 +150,46 @@ impl Key {
         self.begin(script).end().succeeded()
     }
 
-    /// Waits for a line that the key tells its owner.
+    /// Waits for a line that the key tells its owner, or the phone nearby does.
     pub(crate) fn tells(&mut self, start: &str) {
+        self.owners().begins(start);
+    }
+
+    fn owners(&mut self) -> &mut Program {
+        self.nearby.as_mut().map_or(&mut self.program, |nearby| &mut nearby.phone)
+    }
+
+    /// Waits for a line of the daemon's own.
+    pub(crate) fn says(&mut self, start: &str) {
         self.program.begins(start);
+    }
+
+    /// Waits for a line of whoever watches the daemon.
+    pub(crate) fn shows(&mut self, start: &str) {
+        self.nearby.as_mut().unwrap().watcher.begins(start);
+    }
+
+    /// Waits until a passkey is made.
+    pub(crate) fn has_saved(&mut self) {
+        match self.nearby {
+            Some(_) => self.shows("Your phone has answered."),
+            None => self.tells("Saved a passkey."),
+        }
+    }
+
+    /// Waits until a passkey has signed.
+    pub(crate) fn has_signed(&mut self) {
+        match self.nearby {
+            Some(_) => self.shows("Your phone has answered."),
+            None => self.tells("Signed in."),
+        }
     }
 
     /// Waits for the next question; gives its number.
     pub(crate) fn asks(&mut self) -> u64 {
         let words =
-            |line: &str| line.starts_with("Question ") && line.contains("Did you start this?");
-        let line = self.program.tells(words);
+            |line: &str| line.starts_with("Question ") && line.contains("id you start this?");
+        let line = self.owners().tells(words);
         line.split([' ', ':']).nth(1).unwrap().parse().unwrap()
     }
 
@@ -139,5 +230,7 @@ fn of_folder(mut command: Command, folder: &Path) -> Command {
     command.current_dir(folder).env("HOME", folder);
     command.env("CABLED_STORE", folder.join("store"));
     command.env("CABLED_SOCKET", folder.join("run/phone.sock"));
+    command.env("CABLED_DAEMON_SOCKET", folder.join("run/laptop.sock"));
+    command.env("XDG_STATE_HOME", folder.join("state"));
     command
 }

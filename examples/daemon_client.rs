@@ -7,11 +7,7 @@
 //! cabled daemon &
 //! cargo run --example daemon_client -- options.json https://contoso.com
 //! ```
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "an example talks to its reader"
-)]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example talks to its reader")]
 
 use std::error::Error;
 use std::path::PathBuf;

@@ -137,6 +137,7 @@ impl Desk {
         self.asks(channel, &registration().encode());
         let (_, phone) = self.phone_comes().await;
         let id = made(&self.answered(channel).await);
+        until(&mut self.watched, |what| matches!(what, Happened::Answered)).await;
         self.ends().await;
         phone.ends().await.unwrap();
         id

@@ -10,6 +10,7 @@
 mod alone;
 mod daemon;
 mod doctor;
+mod endurance;
 mod interrupted;
 mod link;
 mod offline;

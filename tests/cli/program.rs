@@ -115,6 +115,11 @@ impl Program {
         self.tells(|line| line.starts_with(start))
     }
 
+    #[allow(dead_code, reason = "the suite in the guest shares this file")]
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn signal(&self, name: &str) {
         kill(name, &self.child.id().to_string());
     }

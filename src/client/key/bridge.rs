@@ -240,6 +240,9 @@ impl Bridge {
             }
         };
         let further = plan::further(&reply);
+        if reply.first() == Some(&Status::OK.0) {
+            carrier.answered();
+        }
         if host.answer(job, &plan::over_hid(reply))? {
             carrier.taken().await;
         }

@@ -128,6 +128,11 @@ impl Carrier {
         }
     }
 
+    /// Tells everybody that the program gets its answer.
+    pub fn answered(&self) {
+        self.service.note(self.id, Happened::Answered);
+    }
+
     /// The program has the answer: its receipt is closed.
     pub async fn taken(&self) {
         let _nothing_to_take = self.service.taken(self.id).await;

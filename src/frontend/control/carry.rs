@@ -111,6 +111,7 @@ async fn talk(
         match asked.map_err(Refusal::Client)?.part {
             Some(Asked::Ctap(message)) => {
                 let reply = carrier.call(message).await?;
+                carrier.answered();
                 tell.send(Ok(part(Part::Ctap(reply)))).await.map_err(gone)?;
             }
             Some(Asked::Taken(_)) => carrier.taken().await,

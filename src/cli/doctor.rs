@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  bluetooth (facts ──> judge) ──┐
-//!  virtual_key ──────────────────┼──> finding ──> print, and an exit status
+//!  virtual_key, sandbox ─────────┼──> finding ──> print, and an exit status
 //!  network (service, clock) ─────┘
 //! ```
 //!
@@ -14,10 +14,11 @@ mod clock;
 mod finding;
 mod network;
 mod print;
+mod sandbox;
 mod service;
 mod virtual_key;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
@@ -69,6 +70,12 @@ impl Doctor {
             }
         };
         findings.push(virtual_key::examine(Path::new("/dev/uhid")));
+        findings.extend(sandbox::examine(Path::new("/"), &home()));
         findings
     }
+}
+
+/// Where this user's own flatpaks are looked for.
+fn home() -> PathBuf {
+    std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default()
 }

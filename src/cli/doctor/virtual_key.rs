@@ -1,6 +1,6 @@
 //! `/dev/uhid`, through which a program can be a USB security key for browsers.
 //!
-//! Depends on the findings. This version makes no such key, so nothing here is worse than a note.
+//! Depends on the findings. A phone can be used without such a key, so nothing here is worse than a note.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -21,13 +21,12 @@ fn judge(error: Option<io::Error>) -> Finding {
     };
     let (cause, fix) = match error.kind() {
         io::ErrorKind::NotFound => (
-            "there is no /dev/uhid; a later version will want it for a virtual FIDO2 key",
-            "when that matters: sudo modprobe uhid",
+            "there is no /dev/uhid, so that --uhid cannot make a virtual FIDO2 key",
+            "if you want one: sudo modprobe uhid",
         ),
         _ => (
-            "this user may not use /dev/uhid; a later version will want it for a virtual FIDO2 key",
-            "when that matters, a udev rule: KERNEL==\"uhid\", SUBSYSTEM==\"misc\", \
-             TAG+=\"uaccess\"",
+            "this user may not use /dev/uhid, so that --uhid cannot make a virtual FIDO2 key",
+            "if you want one, a udev rule: KERNEL==\"uhid\", SUBSYSTEM==\"misc\", TAG+=\"uaccess\"",
         ),
     };
     Finding::new(Severity::Note, AREA, cause, fix).seen(error.to_string())

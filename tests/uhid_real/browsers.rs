@@ -45,6 +45,9 @@ struct Desk<P> {
     key: Key,
     page: P,
     name: &'static str,
+    /// A refusal is told by the browser itself, and the page hears of it only once that is closed: what
+    /// Chromium does with a key that has no tokens. Without a window there is nothing to close.
+    sheet: bool,
     pictures: u32,
     questions: u64,
     _browser: Program,
@@ -128,7 +131,12 @@ impl<P: Page> Desk<P> {
         self.leaves().await;
         self.clicks("#sign-in-as").await;
         self.owner("decline").await;
-        assert_eq!(self.says().await, "You are not signed in");
+        if self.sheet {
+            self.clicks("#waiting-cancel").await;
+            assert_eq!(self.says().await, "That did not work");
+        } else {
+            assert_eq!(self.says().await, "You are not signed in");
+        }
         self.keep_picture("declined").await;
         // The page does not want to any more.
         self.clicks("#sign-in-as").await;
@@ -161,16 +169,16 @@ fn site() -> (Program, String) {
 #[tokio::test]
 #[ignore = "needs /dev/uhid: tests/run uhid-real"]
 async fn chromium_registers_and_signs_in() {
-    chromium(Key::asking().await, "chromium").await;
+    chromium(Key::asking().await, "chromium", false).await;
 }
 
 #[tokio::test]
 #[ignore = "needs /dev/uhid: tests/run uhid-real"]
 async fn chromium_registers_and_signs_in_with_a_phone_nearby() {
-    chromium(Key::nearby(&[]).await, "chromium-nearby").await;
+    chromium(Key::nearby(&[]).await, "chromium-nearby", true).await;
 }
 
-async fn chromium(key: Key, name: &'static str) {
+async fn chromium(key: Key, name: &'static str, sheet: bool) {
     let (site, address) = site();
     let mut browser = key.begin(
         "exec chromium --headless=new --no-sandbox --disable-gpu --disable-quic --lang=en-GB \
@@ -181,7 +189,8 @@ async fn chromium(key: Key, name: &'static str) {
     let line = browser.begins("DevTools listening on ");
     let mut page = devtools::Page::attach(line.trim_start_matches("DevTools listening on ")).await;
     page.go_to(&address).await;
-    let desk = Desk { key, page, name, pictures: 0, questions: 0, _browser: browser, _site: site };
+    let (_browser, _site) = (browser, site);
+    let desk = Desk { key, page, name, sheet, pictures: 0, questions: 0, _browser, _site };
     desk.registers_and_signs_in().await;
 }
 
@@ -222,6 +231,7 @@ async fn firefox(key: Key, name: &'static str) {
     let line = browser.begins("WebDriver BiDi listening on ");
     let url = line.trim_start_matches("WebDriver BiDi listening on ");
     let page = bidi::Page::attach(url, &address).await;
-    let desk = Desk { key, page, name, pictures: 0, questions: 0, _browser: browser, _site: site };
+    let (sheet, _browser, _site) = (false, browser, site);
+    let desk = Desk { key, page, name, sheet, pictures: 0, questions: 0, _browser, _site };
     desk.registers_and_signs_in().await;
 }

@@ -96,13 +96,18 @@ impl Metrics {
     }
 
     /// The text that Prometheus reads.
-    pub(super) fn text(&self, census: Census, tunnels_at_most: usize) -> String {
+    pub(super) fn text(
+        &self,
+        connections: usize,
+        tunnels: Census,
+        tunnels_at_most: usize,
+    ) -> String {
         let mut text = Text(String::with_capacity(4096));
         text.family("connections", "gauge", "Connections that are open");
-        text.sample("connections", "", census.connections);
+        text.sample("connections", "", connections);
         text.family("tunnels", "gauge", "Tunnels by state");
-        text.sample("tunnels", r#"{state="waiting"}"#, census.tunnels - census.joined);
-        text.sample("tunnels", r#"{state="joined"}"#, census.joined);
+        text.sample("tunnels", r#"{state="waiting"}"#, tunnels.all - tunnels.joined);
+        text.sample("tunnels", r#"{state="joined"}"#, tunnels.joined);
         text.family("tunnels_limit", "gauge", "Tunnels that may be open at a time");
         text.sample("tunnels_limit", "", tunnels_at_most);
         text.family("connections_unheard_total", "counter", "Connections without a request");

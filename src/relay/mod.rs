@@ -7,8 +7,8 @@
 //! ```
 //!
 //! Depends on `hybrid::tunnel` only. `registry` decides who meets whom and is pure; `http`
-//! reads and answers request heads; `connection` leads one connection through both; `pipe` is what
-//! runs afterwards. The relay sees addresses, times and sizes, never contents: those are sealed.
+//! reads and answers request heads; `connection` leads one connection through both; `tunnel` makes
+//! it host or guest, and `pipe` is what runs afterwards. The relay sees addresses, times and sizes, never contents: those are sealed.
 //!
 //! | answer | when |
 //! |---|---|
@@ -27,7 +27,9 @@
 //! | 1008 | a limit: time, messages, bytes; and to the partner of someone who broke a rule |
 
 mod cause;
+mod config;
 mod connection;
+mod error;
 mod http;
 mod metrics;
 mod page;
@@ -36,9 +38,10 @@ mod registry;
 mod socket;
 mod stop;
 mod tls;
+mod tunnel;
+mod visitors;
 
 use std::future::Future;
-use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
@@ -51,9 +54,12 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use self::connection::{Shared, Visit};
 use self::metrics::Metrics;
-use self::registry::{Quotas, Registry};
+use self::registry::Registry;
+use self::visitors::Visitors;
 use crate::hybrid::tunnel::RoutingId;
 
+pub use self::config::{Config, Limits};
+pub use self::error::Error;
 #[cfg(fuzzing)]
 pub use self::http::fuzz_request_head;
 pub use self::tls::{TlsError, TlsFiles};
@@ -64,107 +70,6 @@ const STOP_GRACE: Duration = Duration::from_secs(5);
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long to leave the listener alone when the system has no socket to give.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// What a relay is told before it starts.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// Where to listen; port 0 lets the system choose.
-    pub listen: SocketAddr,
-    /// Certificate and key; without them the relay speaks plain `ws://`.
-    pub tls: Option<TlsFiles>,
-    /// Permits plain `ws://` on an address that is not loopback: behind a proxy that ends TLS.
-    pub allow_plain: bool,
-    /// This node's routing id; by default random.
-    pub routing_id: Option<RoutingId>,
-    /// What clients may ask of it.
-    pub limits: Limits,
-}
-
-impl Config {
-    /// Plain `ws://`, a random routing id, and the default limits.
-    #[must_use]
-    pub fn new(listen: SocketAddr) -> Self {
-        let limits = Limits::default();
-        Self { listen, tls: None, allow_plain: false, routing_id: None, limits }
-    }
-}
-
-/// How much of everything one may have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// How long TLS and request head may take together. Default 10 seconds.
-    pub head_deadline: Duration,
-    /// How long a phone waits for its laptop, at most a day. Default 2 minutes: a QR is scanned in
-    /// seconds.
-    pub waiting: Duration,
-    /// How long a tunnel lives once joined, at most a day. Default 5 minutes: a user's consent, and
-    /// then the 2 to 3 minutes for which laptops keep listening for linking information.
-    pub life: Duration,
-    /// Bytes in one message. Default 1 MiB, as browsers allow.
-    pub message_len: usize,
-    /// Messages per tunnel and direction, pings included. Default 1024; a ceremony has about 4.
-    pub messages: u64,
-    /// Bytes per tunnel and direction. Default 16 MiB.
-    pub bytes: u64,
-    /// Messages kept for a laptop that is not there yet. Default 8; then nothing more is read.
-    pub early_messages: usize,
-    /// Bytes of those after which nothing more is read. Default 64 KiB.
-    pub early_bytes: usize,
-    /// Tunnels, waiting and joined. Default 10,000.
-    pub tunnels: usize,
-    /// Connections, whatever they do. Default 20,256; beyond them nobody is accepted.
-    pub connections: usize,
-    /// Connections from one IPv4 address or IPv6 /64. Default 256: many households share one.
-    pub connections_per_address: usize,
-    /// How long tunnels may go on once the relay drains, at most a day. Default 30 seconds: a ceremony
-    /// that is under way needs some.
-    pub drain: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            head_deadline: Duration::from_secs(10),
-            waiting: Duration::from_secs(120),
-            life: Duration::from_secs(300),
-            message_len: 1 << 20,
-            messages: 1024,
-            bytes: 16 << 20,
-            early_messages: 8,
-            early_bytes: 64 << 10,
-            tunnels: 10_000,
-            connections: 20_256,
-            connections_per_address: 256,
-            drain: Duration::from_secs(30),
-        }
-    }
-}
-
-/// Why a relay cannot start.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// The address is taken, not ours, or not permitted.
-    #[error("cannot listen on {address}")]
-    Listen {
-        /// The address asked for.
-        address: SocketAddr,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// Plain `ws://` on an address that others can reach, without being asked for.
-    #[error("{address} is reachable from other machines, and there is no certificate for TLS")]
-    Plain {
-        /// The address asked for.
-        address: SocketAddr,
-    },
-    /// Certificate or key cannot be used.
-    #[error("cannot set up TLS")]
-    Tls(#[from] TlsError),
-    /// The system gave no random bytes for the routing id.
-    #[error("cannot choose a routing id")]
-    Random(#[source] rand_core::Error),
-}
 
 /// A tunnel service that listens. Bound, it takes connections; served, it answers them.
 pub struct Relay {
@@ -197,13 +102,11 @@ impl Relay {
         let listener = TcpListener::bind(listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let limits = Limits { life: limits.life.min(LONGEST), ..limits };
-        let quotas = Quotas {
-            waiting: limits.waiting.min(LONGEST),
-            tunnels: limits.tunnels,
-            connections_per_address: limits.connections_per_address,
-        };
-        let registry = Mutex::new(Registry::new(routing_id, quotas));
-        let shared = Arc::new(Shared { limits, tls, registry, metrics: Metrics::new() });
+        let waiting = limits.waiting.min(LONGEST);
+        let registry = Mutex::new(Registry::new(routing_id, waiting, limits.tunnels));
+        let visitors = Mutex::new(Visitors::new(limits.connections_per_address));
+        let metrics = Metrics::new();
+        let shared = Arc::new(Shared { limits, tls, registry, visitors, metrics });
         Ok(Self { listener, address, routing_id, shared })
     }
 
@@ -244,7 +147,7 @@ impl Relay {
         let mut connections = JoinSet::new();
         let (mut drain, mut shutdown) = (pin!(drain), pin!(shutdown));
         let mut until: Option<Instant> = None;
-        while until.is_none() || self.shared.registry().census().tunnels > 0 {
+        while until.is_none() || self.shared.registry().census().all > 0 {
             let room = connections.len() < self.shared.limits.connections;
             tokio::select! {
                 () = &mut shutdown => break,

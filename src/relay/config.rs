@@ -1,0 +1,84 @@
+//! What a relay is told before it starts: where to listen, and how much clients may ask of it.
+//!
+//! Depends on `hybrid::tunnel` for the routing id.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::tls::TlsFiles;
+use crate::hybrid::tunnel::RoutingId;
+
+/// What a relay is told before it starts.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where to listen; port 0 lets the system choose.
+    pub listen: SocketAddr,
+    /// Certificate and key; without them the relay speaks plain `ws://`.
+    pub tls: Option<TlsFiles>,
+    /// Permits plain `ws://` on an address that is not loopback: behind a proxy that ends TLS.
+    pub allow_plain: bool,
+    /// This node's routing id; by default random.
+    pub routing_id: Option<RoutingId>,
+    /// What clients may ask of it.
+    pub limits: Limits,
+}
+
+impl Config {
+    /// Plain `ws://`, a random routing id, and the default limits.
+    #[must_use]
+    pub fn new(listen: SocketAddr) -> Self {
+        let limits = Limits::default();
+        Self { listen, tls: None, allow_plain: false, routing_id: None, limits }
+    }
+}
+
+/// How much of everything one may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// How long TLS and request head may take together. Default 10 seconds.
+    pub head_deadline: Duration,
+    /// How long a phone waits for its laptop, at most a day. Default 2 minutes: a QR is scanned in
+    /// seconds.
+    pub waiting: Duration,
+    /// How long a tunnel lives once joined, at most a day. Default 5 minutes: a user's consent, and
+    /// then the 2 to 3 minutes for which laptops keep listening for linking information.
+    pub life: Duration,
+    /// Bytes in one message. Default 1 MiB, as browsers allow.
+    pub message_len: usize,
+    /// Messages per tunnel and direction, pings included. Default 1024; a ceremony has about 4.
+    pub messages: u64,
+    /// Bytes per tunnel and direction. Default 16 MiB.
+    pub bytes: u64,
+    /// Messages kept for a laptop that is not there yet. Default 8; then nothing more is read.
+    pub early_messages: usize,
+    /// Bytes of those after which nothing more is read. Default 64 KiB.
+    pub early_bytes: usize,
+    /// Tunnels, waiting and joined. Default 10,000.
+    pub tunnels: usize,
+    /// Connections, whatever they do. Default 20,256; beyond them nobody is accepted.
+    pub connections: usize,
+    /// Connections from one IPv4 address or IPv6 /64. Default 256: many households share one.
+    pub connections_per_address: usize,
+    /// How long tunnels may go on once the relay drains, at most a day. Default 30 seconds: a ceremony
+    /// that is under way needs some.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            head_deadline: Duration::from_secs(10),
+            waiting: Duration::from_secs(120),
+            life: Duration::from_secs(300),
+            message_len: 1 << 20,
+            messages: 1024,
+            bytes: 16 << 20,
+            early_messages: 8,
+            early_bytes: 64 << 10,
+            tunnels: 10_000,
+            connections: 20_256,
+            connections_per_address: 256,
+            drain: Duration::from_secs(30),
+        }
+    }
+}

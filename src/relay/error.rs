@@ -1,0 +1,32 @@
+//! Why a relay cannot start.
+
+use std::io;
+use std::net::SocketAddr;
+
+use super::tls::TlsError;
+
+/// Why a relay cannot start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The address is taken, not ours, or not permitted.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Plain `ws://` on an address that others can reach, without being asked for.
+    #[error("{address} is reachable from other machines, and there is no certificate for TLS")]
+    Plain {
+        /// The address asked for.
+        address: SocketAddr,
+    },
+    /// Certificate or key cannot be used.
+    #[error("cannot set up TLS")]
+    Tls(#[from] TlsError),
+    /// The system gave no random bytes for the routing id.
+    #[error("cannot choose a routing id")]
+    Random(#[source] rand_core::Error),
+}

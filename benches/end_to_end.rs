@@ -25,7 +25,7 @@ use cabled::client::{Client, Config};
 use cabled::ctap::GetInfo;
 use cabled::hybrid::qr::{Hint, QrContents};
 use cabled::hybrid::tunnel::{ServiceUrl, TunnelId, TunnelServiceId};
-use cabled::relay::{self, Relay};
+use cabled::relay::{self, Limits, Relay};
 use criterion::{Criterion, criterion_group, criterion_main};
 use rand_core::OsRng;
 use tokio::runtime::Runtime;
@@ -49,7 +49,14 @@ struct World {
 
 impl World {
     async fn new() -> Self {
-        let relay = Relay::bind(relay::Config::new(([127, 0, 0, 1], 0).into())).await.unwrap();
+        // A benchmark opens more tunnels a second than one address may.
+        let limits = Limits {
+            tunnel_rate: u32::MAX,
+            tunnel_rate_per_address: u32::MAX,
+            ..Limits::default()
+        };
+        let config = relay::Config { limits, ..relay::Config::new(([127, 0, 0, 1], 0).into()) };
+        let relay = Relay::bind(config).await.unwrap();
         let url: ServiceUrl = relay.url().parse().unwrap();
         tokio::spawn(relay.serve(std::future::pending()));
         let folder = tempfile::tempdir().unwrap();

@@ -155,6 +155,18 @@ def seeds():
                          b"HTTP/1.0 200 Connection established\r\n\r\n",
                          b"HTTP/1.1 407 X\r\nProxy-Authenticate: Basic realm=x\r\n\r\nno"]
 
+    four = bytes([192, 0, 2, 7, 198, 51, 100, 1, 48, 57, 1, 187])
+    six = bytes.fromhex("20010db8") + bytes(11) + b"\x09" + bytes(16) + four[8:]
+    signature = b"\r\n\r\n\0\r\nQUIT\n"
+    yield "relay_proxy", [signature + bytes([command, family]) + len(body).to_bytes(2, "big") + body
+                          for command, family, body in ((33, 17, four), (33, 33, six), (32, 0, b""),
+                                                        (33, 17, four + b"\4\0\1a"), (33, 49, bytes(216)))]
+    yield "relay_proxy", [b"PROXY TCP4 192.0.2.7 198.51.100.1 12345 443\r\n", b"PROXY UNKNOWN x\r\n",
+                          b"PROXY TCP6 2001:db8::9 ::1 0 65535\r\n",
+                          b"198.51.100.1, 192.0.2.7:4711\n[2001:db8::9]:1, 10.0.0.1",
+                          b'for=192.0.2.7;by=_x, For="[2001:db8::9]:1";host="a,\\"b"\nfor=unknown',
+                          b'for="192.0.2.7:_p";;proto=https,, for=10.0.0.1']
+
     point = b"\x04" + bytes(80)
     for piece in (1, 7, 255):
         for how, frame in ((1, lambda m: len(m).to_bytes(4, "big") + m), (2, lambda m: m + b"\r\n")):

@@ -11,7 +11,7 @@ use super::failure::{Failure, Status};
 use super::system;
 use super::ui::{Ui, event_line, print};
 use crate::hybrid::tunnel::{RoutingId, TunnelServiceId};
-use crate::relay::{self, Config, Limits, TlsFiles};
+use crate::relay::{self, Cidr, Config, Limits, TlsFiles};
 
 /// Runs a tunnel service, where a phone and a laptop meet
 #[derive(Args, Clone, Debug)]
@@ -40,18 +40,46 @@ pub(crate) struct Relay {
     /// How long a phone waits for its laptop, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     waiting: u64,
-    /// Longest message, in bytes
-    #[arg(long, value_name = "BYTES", default_value_t = 1 << 20)]
-    message_len: usize,
+    /// Messages of at most 16 KiB, unless --message-len says otherwise
+    #[arg(long)]
+    strict: bool,
+    /// Longest message, in bytes [default: 1048576]
+    #[arg(long, value_name = "BYTES")]
+    message_len: Option<usize>,
+    /// Messages that a tunnel carries in each direction, pings included
+    #[arg(long, value_name = "N", default_value_t = 1024)]
+    messages: u64,
+    /// Bytes that a tunnel carries in each direction
+    #[arg(long, value_name = "BYTES", default_value_t = 16 << 20)]
+    bytes: u64,
+    /// Connections at a time, whatever they do; beyond them nobody is accepted
+    #[arg(long, value_name = "N", default_value_t = 20_256)]
+    connections: usize,
     /// Tunnels at a time
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     tunnels: usize,
     /// How long running tunnels may go on after SIGTERM, in seconds; Ctrl-C, or a second SIGTERM, ends them
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     drain: u64,
-    /// Connections at a time from one IPv4 address or IPv6 /64
+    /// Connections at a time from one IPv4 address or IPv6 network
     #[arg(long, value_name = "N", default_value_t = 256)]
     per_address: usize,
+    /// New tunnels a second, and as many at once
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    tunnel_rate: u32,
+    /// The same from one IPv4 address or IPv6 network
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    tunnel_rate_per_address: u32,
+    /// Leading bits of an IPv6 address that make a network
+    #[arg(long, value_name = "BITS", default_value_t = 64, value_parser = clap::value_parser!(u8).range(1..=128))]
+    ipv6_prefix: u8,
+    /// A proxy, or a range of them, that is believed when it says for whom it connects, in Forwarded or
+    /// X-Forwarded-For; may be given again
+    #[arg(long, value_name = "CIDR")]
+    trusted_proxy: Vec<Cidr>,
+    /// Those proxies begin each connection with a header of the PROXY protocol, version 1 or 2
+    #[arg(long)]
+    proxy_protocol: bool,
 }
 
 #[derive(Subcommand, Clone, Debug)]
@@ -93,18 +121,34 @@ impl Relay {
         Ok(())
     }
 
+    fn message_len(&self) -> usize {
+        let profile = match self.strict {
+            true => Limits::STRICT_MESSAGE_LEN,
+            false => Limits::default().message_len,
+        };
+        self.message_len.unwrap_or(profile)
+    }
+
     fn config(&self) -> Config {
         let files = self.tls_cert.clone().zip(self.tls_key.clone());
         Config {
             tls: files.map(|(certificate, key)| TlsFiles { certificate, key }),
             allow_plain: self.allow_plain,
             routing_id: self.routing_id,
+            trusted_proxies: self.trusted_proxy.clone(),
+            proxy_protocol: self.proxy_protocol,
             limits: Limits {
                 life: Duration::from_secs(self.life),
                 waiting: Duration::from_secs(self.waiting),
-                message_len: self.message_len,
+                message_len: self.message_len(),
+                messages: self.messages,
+                bytes: self.bytes,
+                connections: self.connections,
                 tunnels: self.tunnels,
                 connections_per_address: self.per_address,
+                tunnel_rate: self.tunnel_rate,
+                tunnel_rate_per_address: self.tunnel_rate_per_address,
+                ipv6_prefix: self.ipv6_prefix,
                 drain: Duration::from_secs(self.drain),
                 ..Limits::default()
             },
@@ -132,8 +176,34 @@ fn advice(error: &relay::Error) -> Failure {
             Status::Usage,
             "give --tls-cert and --tls-key, or --allow-plain behind a proxy that ends TLS",
         ),
+        E::NoProxy => (Status::Usage, "name the proxies with --trusted-proxy"),
         E::Tls(_) => (Status::Storage, "check the two PEM files and that they belong together"),
         _ => (Status::Failure, "try again"),
     };
     Failure::because(status, error, hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Args as _, FromArgMatches as _};
+
+    use super::*;
+
+    fn limits(args: &[&str]) -> Limits {
+        let command = Relay::augment_args(clap::Command::new("relay").no_binary_name(true));
+        let matches = command.try_get_matches_from(args).unwrap();
+        Relay::from_arg_matches(&matches).unwrap().config().limits
+    }
+
+    #[test]
+    fn the_defaults_are_the_librarys() {
+        assert_eq!(limits(&[]), Limits::default());
+    }
+
+    #[test]
+    fn the_strict_profile_is_16_kib_unless_something_else_is_said() {
+        assert_eq!(limits(&["--strict"]).message_len, 16_384);
+        assert_eq!(limits(&["--strict", "--message-len", "4096"]).message_len, 4096);
+        assert_eq!(limits(&["--message-len", "4096"]).message_len, 4096);
+    }
 }

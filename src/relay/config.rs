@@ -5,6 +5,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::proxy::Cidr;
 use super::tls::TlsFiles;
 use crate::hybrid::tunnel::RoutingId;
 
@@ -19,6 +20,11 @@ pub struct Config {
     pub allow_plain: bool,
     /// This node's routing id; by default random.
     pub routing_id: Option<RoutingId>,
+    /// Proxies that are believed when they say for whom they connect, in `Forwarded` or
+    /// `X-Forwarded-For`. Default none.
+    pub trusted_proxies: Vec<Cidr>,
+    /// Whether connections of those proxies begin with a header of the PROXY protocol, version 1 or 2.
+    pub proxy_protocol: bool,
     /// What clients may ask of it.
     pub limits: Limits,
 }
@@ -28,7 +34,15 @@ impl Config {
     #[must_use]
     pub fn new(listen: SocketAddr) -> Self {
         let limits = Limits::default();
-        Self { listen, tls: None, allow_plain: false, routing_id: None, limits }
+        Self {
+            listen,
+            tls: None,
+            allow_plain: false,
+            routing_id: None,
+            trusted_proxies: Vec::new(),
+            proxy_protocol: false,
+            limits,
+        }
     }
 }
 
@@ -57,11 +71,24 @@ pub struct Limits {
     pub tunnels: usize,
     /// Connections, whatever they do. Default 20,256; beyond them nobody is accepted.
     pub connections: usize,
-    /// Connections from one IPv4 address or IPv6 /64. Default 256: many households share one.
+    /// Connections from one IPv4 address or IPv6 network. Default 256: many households share one.
     pub connections_per_address: usize,
+    /// New tunnels a second, and as many at once after a quiet second. Default 1000.
+    pub tunnel_rate: u32,
+    /// The same from one IPv4 address or IPv6 network. Default 50.
+    pub tunnel_rate_per_address: u32,
+    /// Leading bits of an IPv6 address that make a network. Default 64: what one subscriber has at
+    /// least.
+    pub ipv6_prefix: u8,
     /// How long tunnels may go on once the relay drains, at most a day. Default 30 seconds: a ceremony
     /// that is under way needs some.
     pub drain: Duration,
+}
+
+impl Limits {
+    /// The longest message of the strict profile: what other tunnel services take, and enough for
+    /// ceremonies. Browsers allow 1 MiB.
+    pub const STRICT_MESSAGE_LEN: usize = 16 << 10;
 }
 
 impl Default for Limits {
@@ -78,6 +105,9 @@ impl Default for Limits {
             tunnels: 10_000,
             connections: 20_256,
             connections_per_address: 256,
+            tunnel_rate: 1000,
+            tunnel_rate_per_address: 50,
+            ipv6_prefix: 64,
             drain: Duration::from_secs(30),
         }
     }

@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
@@ -12,12 +13,14 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::config::Limits;
-use super::http::{self, Status, Verdict};
+use super::http::{self, Verdict};
 use super::metrics::{Metrics, Unheard};
 use super::page::{self, Page};
 use super::pipe;
-use super::registry::{Refusal, Registry};
+use super::proxy::{self, Proxies};
+use super::registry::Registry;
 use super::socket::{Prompt, Socket};
+use super::status::Status;
 use super::stop::Stop;
 use super::tunnel::{self, Guest};
 use super::visitors::{Admission, Network, Visitors};
@@ -27,6 +30,7 @@ use crate::hybrid::tunnel::Endpoint;
 pub(super) struct Shared {
     pub(super) limits: Limits,
     pub(super) tls: Option<TlsAcceptor>,
+    pub(super) proxies: Proxies,
     pub(super) registry: Mutex<Registry<oneshot::Sender<Guest>>>,
     pub(super) visitors: Mutex<Visitors>,
     pub(super) metrics: Metrics,
@@ -47,15 +51,49 @@ impl Shared {
 /// A counted connection; uncounted when dropped.
 pub(super) struct Visit {
     pub(super) shared: Arc<Shared>,
-    network: Network,
+    /// The furthest address that is known: the peer's, or what a named proxy says.
+    client: IpAddr,
+    /// Where it is counted; nowhere while the address may still be a proxy's.
+    network: Option<Network>,
     admission: Admission,
 }
 
 impl Visit {
-    pub(super) fn new(shared: Arc<Shared>, address: IpAddr) -> Self {
-        let network = Network::from(address);
-        let admission = shared.visitors().enter(network);
-        Self { shared, network, admission }
+    pub(super) fn new(shared: Arc<Shared>, peer: IpAddr) -> Self {
+        shared.visitors().arrive();
+        let mut visit = Self { shared, client: peer, network: None, admission: Admission::Within };
+        visit.comes_from(peer);
+        visit
+    }
+
+    /// Counts it for `client`, unless that is a proxy that has still to say for whom.
+    fn comes_from(&mut self, client: IpAddr) {
+        self.client = client;
+        if !self.comes_through_proxy() {
+            self.settle();
+        }
+    }
+
+    fn comes_through_proxy(&self) -> bool {
+        self.shared.proxies.trusts(self.client)
+    }
+
+    /// Counts it for whom it is known to come from.
+    fn settle(&mut self) {
+        if self.network.is_none() {
+            let network = Network::of(self.client, self.shared.limits.ipv6_prefix);
+            self.admission = self.shared.visitors().enter(network);
+            self.network = Some(network);
+        }
+    }
+
+    fn without_flood(&self) -> Result<(), Unheard> {
+        (self.admission != Admission::Flood).then_some(()).ok_or(Unheard::Flood)
+    }
+
+    /// Whether its address may open one more tunnel now.
+    pub(super) fn may_open(&self, now: Instant) -> bool {
+        self.network.is_none_or(|network| self.shared.visitors().may_open(network, now))
     }
 }
 
@@ -66,38 +104,53 @@ impl Drop for Visit {
 }
 
 /// Serves one connection to its end.
-pub(super) async fn serve(visit: Visit, socket: TcpStream, stop: Stop) {
-    if visit.admission == Admission::Flood {
-        visit.shared.metrics.unheard(Unheard::Flood);
-        return;
-    }
+pub(super) async fn serve(mut visit: Visit, socket: TcpStream, stop: Stop) {
     let shared = visit.shared.clone();
     let mut stopping = stop.clone();
     let greeted = tokio::select! {
-        greeted = timeout(shared.limits.head_deadline, greet(&shared, socket)) => greeted,
+        greeted = timeout(shared.limits.head_deadline, greet(&mut visit, socket)) => greeted,
         () = stopping.requested() => return,
     };
     match greeted {
-        Ok(Some((socket, verdict))) => dispatch(visit, socket, verdict, stop).await,
-        Ok(None) => shared.metrics.unheard(Unheard::NoRequest),
+        Ok(Ok((socket, verdict))) => dispatch(visit, socket, verdict, stop).await,
+        Ok(Err(why)) => shared.metrics.unheard(why),
         Err(_) => shared.metrics.unheard(Unheard::Slow),
     }
 }
 
-async fn greet(shared: &Shared, socket: TcpStream) -> Option<(Socket, Verdict)> {
-    let socket = Prompt::new(socket).ok()?;
+/// Everything before the answer, and who it is that asks.
+async fn greet(visit: &mut Visit, socket: TcpStream) -> Result<(Socket, Verdict), Unheard> {
+    visit.without_flood()?;
+    let shared = visit.shared.clone();
+    let mut socket = Prompt::new(socket).map_err(|_| Unheard::NoRequest)?;
+    if shared.proxies.header && visit.comes_through_proxy() {
+        let client = proxy::header::receive(&mut socket).await.map_err(|_| Unheard::Proxy)?;
+        if let Some(client) = client {
+            visit.comes_from(client);
+            visit.without_flood()?;
+        }
+    }
     let mut socket = match &shared.tls {
-        Some(acceptor) => Socket::Tls(Box::new(acceptor.accept(socket).await.ok()?)),
+        Some(acceptor) => {
+            let accepted = acceptor.accept(socket).await.map_err(|_| Unheard::NoRequest)?;
+            Socket::Tls(Box::new(accepted))
+        }
         None => Socket::Plain(socket),
     };
-    let verdict = http::receive(&mut socket).await?;
-    Some((socket, verdict))
+    let proxies = visit.comes_through_proxy().then_some(&shared.proxies);
+    let judged = http::receive(&mut socket, proxies).await.ok_or(Unheard::NoRequest)?;
+    if let Some(client) = judged.client {
+        visit.client = client;
+    }
+    visit.settle();
+    visit.without_flood()?;
+    Ok((socket, judged.verdict))
 }
 
 async fn dispatch(visit: Visit, socket: Socket, verdict: Verdict, stop: Stop) {
     let verdict = match visit.admission {
         Admission::Within => verdict,
-        Admission::Over | Admission::Flood => Err(Status::TooManyRequests),
+        Admission::Over | Admission::Flood => Err(Status::Crowd),
     };
     match verdict {
         Ok(upgrade) => match &upgrade.endpoint {
@@ -107,7 +160,7 @@ async fn dispatch(visit: Visit, socket: Socket, verdict: Verdict, stop: Stop) {
                 tunnel::join(visit, socket, routing_id, id, upgrade).await;
             }
             // Nobody listens for contacts here.
-            Endpoint::Contact(_) => refuse(&visit, socket, Status::NotFound).await,
+            Endpoint::Contact(_) => refuse(&visit, socket, Status::NoPath).await,
         },
         Err(Status::Page(page)) => answer(&visit, socket, &show(&visit.shared, page)).await,
         Err(status) => refuse(&visit, socket, status).await,
@@ -122,7 +175,7 @@ fn show(shared: &Shared, page: Page) -> String {
         Page::Metrics => {
             // Taken first, so that no lock is held while the text is written.
             let (connections, tunnels) = (shared.visitors().count(), shared.registry().census());
-            page::metrics(&shared.metrics.text(connections, tunnels, shared.limits.tunnels))
+            page::metrics(&shared.metrics.text(connections, tunnels, &shared.limits))
         }
     }
 }
@@ -141,12 +194,4 @@ async fn answer(visit: &Visit, mut socket: Socket, response: &str) {
     };
     // Ends in any case: a client that does not read its answer is cut off.
     let _ = timeout(visit.shared.limits.head_deadline, answer).await;
-}
-
-pub(super) fn status(refusal: Refusal) -> Status {
-    match refusal {
-        Refusal::UnknownTunnel => Status::NotFound,
-        Refusal::Occupied => Status::Conflict,
-        Refusal::Full => Status::Unavailable,
-    }
 }

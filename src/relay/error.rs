@@ -23,6 +23,9 @@ pub enum Error {
         /// The address asked for.
         address: SocketAddr,
     },
+    /// The PROXY protocol without a proxy that may speak it: whoever does could name any address.
+    #[error("the PROXY protocol is asked for, and no proxy is named that may speak it")]
+    NoProxy,
     /// Certificate or key cannot be used.
     #[error("cannot set up TLS")]
     Tls(#[from] TlsError),

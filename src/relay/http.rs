@@ -2,70 +2,20 @@
 //!
 //! Depends on `hybrid::tunnel` for paths and headers. Heads are bounded before they are parsed.
 
+use std::net::IpAddr;
+
 use httparse::{EMPTY_HEADER, Request, Status as Parsed};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::page::Page;
+use super::proxy::{Malformed, Proxies, forwarded};
+use super::status::Status;
 use crate::hybrid::tunnel::{Endpoint, ROUTING_ID_HEADER, RoutingId, SUBPROTOCOL};
 
 /// How long a request head may be.
 pub(super) const MAX_HEAD_LEN: usize = 8 * 1024;
 const MAX_HEADERS: usize = 64;
-
-/// What the relay answers in place of 101.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Status {
-    BadRequest,
-    NotFound,
-    MethodNotAllowed,
-    Conflict,
-    UpgradeRequired,
-    TooManyRequests,
-    HeadTooLarge,
-    Unavailable,
-    /// No refusal: a page was asked for.
-    Page(Page),
-}
-
-impl Status {
-    /// Every refusal, for the counters.
-    pub(super) const REFUSALS: [Self; 8] = [
-        Self::BadRequest,
-        Self::NotFound,
-        Self::MethodNotAllowed,
-        Self::Conflict,
-        Self::UpgradeRequired,
-        Self::TooManyRequests,
-        Self::HeadTooLarge,
-        Self::Unavailable,
-    ];
-
-    /// The three digits.
-    pub(super) fn code(self) -> &'static str {
-        self.line().get(..3).unwrap_or_default()
-    }
-
-    /// Status line and the headers that belong to it.
-    fn line(self) -> &'static str {
-        match self {
-            Self::BadRequest => "400 Bad Request",
-            Self::NotFound => "404 Not Found",
-            Self::MethodNotAllowed => "405 Method Not Allowed\r\nAllow: GET",
-            Self::Conflict => "409 Conflict",
-            Self::UpgradeRequired => "426 Upgrade Required\r\nSec-WebSocket-Version: 13",
-            Self::TooManyRequests => "429 Too Many Requests\r\nRetry-After: 60",
-            Self::HeadTooLarge => "431 Request Header Fields Too Large",
-            Self::Unavailable => "503 Service Unavailable\r\nRetry-After: 60",
-            Self::Page(_) => "200 OK",
-        }
-    }
-
-    /// The whole response.
-    pub(super) fn response(self) -> String {
-        format!("HTTP/1.1 {}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", self.line())
-    }
-}
 
 /// A request that may be upgraded.
 #[derive(Debug)]
@@ -93,7 +43,19 @@ impl Upgrade {
 /// Reads one head and judges it. `None` if the connection ends first.
 ///
 /// Waits as long as the peer likes: the caller sets the deadline.
-pub(super) async fn receive(socket: &mut (impl AsyncRead + Unpin)) -> Option<Verdict> {
+pub(super) async fn receive(
+    socket: &mut (impl AsyncRead + Unpin),
+    proxies: Option<&Proxies>,
+) -> Option<Judged> {
+    receive_with(socket, |head| judge(head, proxies), Judged::refused(Status::Head)).await
+}
+
+/// Reads one head, until `judge` knows what to do about it, or `too_long`.
+pub(super) async fn receive_with<T>(
+    socket: &mut (impl AsyncRead + Unpin),
+    judge: impl Fn(&[u8]) -> Option<T>,
+    too_long: T,
+) -> Option<T> {
     let mut head = Vec::with_capacity(1024);
     loop {
         if let Some(verdict) = judge(&head) {
@@ -101,7 +63,7 @@ pub(super) async fn receive(socket: &mut (impl AsyncRead + Unpin)) -> Option<Ver
         }
         let room = (MAX_HEAD_LEN - head.len()) as u64;
         if room == 0 {
-            return Some(Err(Status::HeadTooLarge));
+            return Some(too_long);
         }
         match (&mut *socket).take(room).read_buf(&mut head).await {
             Ok(0) | Err(_) => return None,
@@ -122,22 +84,46 @@ pub(super) async fn send(
 /// A complete head's fate.
 pub(super) type Verdict = Result<Upgrade, Status>;
 
-fn judge(head: &[u8]) -> Option<Verdict> {
+/// What a head says.
+#[derive(Debug)]
+pub(super) struct Judged {
+    pub(super) verdict: Verdict,
+    /// For whom a named proxy sends it, if it says so.
+    pub(super) client: Option<IpAddr>,
+}
+
+impl Judged {
+    fn refused(status: Status) -> Self {
+        Self { verdict: Err(status), client: None }
+    }
+}
+
+/// With `proxies` the head comes from one of them.
+fn judge(head: &[u8], proxies: Option<&Proxies>) -> Option<Judged> {
     let mut headers = [EMPTY_HEADER; MAX_HEADERS];
     let mut request = Request::new(&mut headers);
     match request.parse(head) {
         Ok(Parsed::Partial) => None,
         Ok(Parsed::Complete(length)) => {
+            let Ok(client) = proxies.map_or(Ok(None), |proxies| client(&request, proxies)) else {
+                return Some(Judged::refused(Status::Forwarded));
+            };
             let rest = head.get(length..).unwrap_or_default();
-            Some(check(&request).map(|(endpoint, accept)| Upgrade {
+            let verdict = check(&request).map(|(endpoint, accept)| Upgrade {
                 endpoint,
                 accept,
                 rest: rest.to_vec(),
-            }))
+            });
+            Some(Judged { verdict, client })
         }
-        Err(httparse::Error::TooManyHeaders) => Some(Err(Status::HeadTooLarge)),
-        Err(_) => Some(Err(Status::BadRequest)),
+        Err(httparse::Error::TooManyHeaders) => Some(Judged::refused(Status::Head)),
+        Err(_) => Some(Judged::refused(Status::BadRequest)),
     }
+}
+
+fn client(request: &Request<'_, '_>, proxies: &Proxies) -> Result<Option<IpAddr>, Malformed> {
+    let (standard, usual) = (values(request, "forwarded"), values(request, "x-forwarded-for"));
+    forwarded::client(standard, usual, proxies)
 }
 
 /// What comes of one head, for the fuzz target alone: endpoint, rest and answer, or the refusal.
@@ -148,25 +134,25 @@ pub fn fuzz_request_head(head: &[u8]) -> Option<Result<(Endpoint, Vec<u8>, Strin
         let answer = upgrade.response(Some(RoutingId::new([1, 2, 3])));
         (upgrade.endpoint, upgrade.rest, answer)
     };
-    judge(head).map(|verdict| verdict.map(answered).map_err(Status::response))
+    judge(head, None).map(|judged| judged.verdict.map(answered).map_err(Status::response))
 }
 
 /// Method and path first, so that a browser that strays here gets 404 rather than 400.
 fn check(request: &Request<'_, '_>) -> Result<(Endpoint, String), Status> {
     if request.method != Some("GET") {
-        return Err(Status::MethodNotAllowed);
+        return Err(Status::Method);
     }
     let path = request.path.unwrap_or_default();
     if let Some(page) = Page::parse(path) {
         return Err(Status::Page(page));
     }
     let endpoint = Endpoint::parse(path);
-    let endpoint = endpoint.map_err(|_| Status::NotFound)?;
+    let endpoint = endpoint.map_err(|_| Status::NoPath)?;
     if !lists(request, "connection", "upgrade") || !lists(request, "upgrade", "websocket") {
         return Err(Status::BadRequest);
     }
     if !lists(request, "sec-websocket-version", "13") {
-        return Err(Status::UpgradeRequired);
+        return Err(Status::Version);
     }
     let key = key(request).filter(|_| request.version == Some(1)).ok_or(Status::BadRequest)?;
     // The subprotocol may stand among others, in one header or in several.

@@ -7,8 +7,9 @@ use std::fmt::{Display, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::cause::Cause;
-use super::http::Status;
+use super::config::Limits;
 use super::registry::Census;
+use super::status::Status;
 
 /// Why a connection ended before its request was known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,15 +18,21 @@ pub(super) enum Unheard {
     Flood,
     /// It hung up, reset, or failed at TLS.
     NoRequest,
+    /// A named proxy did not say for whom, in the form of the PROXY protocol.
+    Proxy,
     /// TLS and head took too long.
     Slow,
 }
 
 impl Unheard {
+    /// Every reason, for the counters.
+    const ALL: [Self; 4] = [Self::Flood, Self::NoRequest, Self::Proxy, Self::Slow];
+
     pub(super) fn label(self) -> &'static str {
         match self {
             Self::Flood => "flood",
             Self::NoRequest => "no_request",
+            Self::Proxy => "proxy",
             Self::Slow => "slow",
         }
     }
@@ -66,7 +73,7 @@ pub(super) struct Metrics {
 impl Metrics {
     pub(super) fn new() -> Self {
         Self {
-            unheard: Tally::new(&[Unheard::Flood, Unheard::NoRequest, Unheard::Slow]),
+            unheard: Tally::new(&Unheard::ALL),
             refused: Tally::new(&Status::REFUSALS),
             lonely: Tally::new(&Cause::ALL),
             joined: Tally::new(&Cause::ALL),
@@ -96,28 +103,26 @@ impl Metrics {
     }
 
     /// The text that Prometheus reads.
-    pub(super) fn text(
-        &self,
-        connections: usize,
-        tunnels: Census,
-        tunnels_at_most: usize,
-    ) -> String {
+    pub(super) fn text(&self, connections: usize, tunnels: Census, limits: &Limits) -> String {
         let mut text = Text(String::with_capacity(4096));
         text.family("connections", "gauge", "Connections that are open");
         text.sample("connections", "", connections);
+        text.family("connections_limit", "gauge", "Connections that may be open at a time");
+        text.sample("connections_limit", "", limits.connections);
         text.family("tunnels", "gauge", "Tunnels by state");
         text.sample("tunnels", r#"{state="waiting"}"#, tunnels.all - tunnels.joined);
         text.sample("tunnels", r#"{state="joined"}"#, tunnels.joined);
         text.family("tunnels_limit", "gauge", "Tunnels that may be open at a time");
-        text.sample("tunnels_limit", "", tunnels_at_most);
+        text.sample("tunnels_limit", "", limits.tunnels);
         text.family("connections_unheard_total", "counter", "Connections without a request");
         for (why, count) in self.unheard.values() {
             let label = format!(r#"{{reason="{}"}}"#, why.label());
             text.sample("connections_unheard_total", &label, count);
         }
-        text.family("requests_refused_total", "counter", "Requests refused, by status");
+        text.family("requests_refused_total", "counter", "Requests refused, by status and reason");
         for (status, count) in self.refused.values() {
-            let label = format!(r#"{{status="{}"}}"#, status.code());
+            let (code, reason) = (status.code(), status.label());
+            let label = format!(r#"{{status="{code}",reason="{reason}"}}"#);
             text.sample("requests_refused_total", &label, count);
         }
         text.family("tunnels_ended_total", "counter", "Tunnels ended, by state and reason");

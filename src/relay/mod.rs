@@ -13,12 +13,13 @@
 //! | answer | when |
 //! |---|---|
 //! | 200 | `/`, `/healthz`, `/metrics`, and `/readyz` (503 with as many tunnels as allowed, or draining) |
-//! | 400 | not HTTP/1.1, no upgrade, a bad key, or `fido.cable` not among the subprotocols |
+//! | 400 | not HTTP/1.1, no upgrade, a bad key, or `fido.cable` not among the subprotocols; a named proxy that says for whom in a way that cannot be read |
 //! | 404 | a path or id that no tunnel service has; nobody waits under that tunnel and routing id |
 //! | 404 | `/cable/contact`: this relay calls no phones; 410 would make laptops forget theirs |
 //! | 405, 426, 431 | not GET; not version 13; a head over 8 KiB or 64 headers |
 //! | 409 | the tunnel id has its phone already |
-//! | 429, 503 | too many connections from one address; too many tunnels |
+//! | 429 | too many connections, or new tunnels a second, from one address |
+//! | 503 | too many tunnels, or new ones a second; draining |
 //!
 //! | close code | when |
 //! |---|---|
@@ -34,8 +35,11 @@ mod http;
 mod metrics;
 mod page;
 mod pipe;
+mod proxy;
+mod rate;
 mod registry;
 mod socket;
+mod status;
 mod stop;
 mod tls;
 mod tunnel;
@@ -54,6 +58,8 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use self::connection::{Shared, Visit};
 use self::metrics::Metrics;
+use self::proxy::Proxies;
+use self::rate::Rate;
 use self::registry::Registry;
 use self::visitors::Visitors;
 use crate::hybrid::tunnel::RoutingId;
@@ -62,6 +68,9 @@ pub use self::config::{Config, Limits};
 pub use self::error::Error;
 #[cfg(fuzzing)]
 pub use self::http::fuzz_request_head;
+pub use self::proxy::{Cidr, CidrError};
+#[cfg(fuzzing)]
+pub use self::proxy::{fuzz_forwarded, fuzz_proxy_header};
 pub use self::tls::{TlsError, TlsFiles};
 
 /// How long a stopping relay waits for goodbyes.
@@ -96,6 +105,9 @@ impl Relay {
         if config.tls.is_none() && !config.allow_plain && !listen.ip().is_loopback() {
             return Err(Error::Plain { address: listen });
         }
+        if config.proxy_protocol && config.trusted_proxies.is_empty() {
+            return Err(Error::NoProxy);
+        }
         let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
         let routing_id = config.routing_id.map_or_else(random_routing_id, Ok)?;
         let failed = |source| Error::Listen { address: listen, source };
@@ -103,10 +115,13 @@ impl Relay {
         let address = listener.local_addr().map_err(failed)?;
         let limits = Limits { life: limits.life.min(LONGEST), ..limits };
         let waiting = limits.waiting.min(LONGEST);
-        let registry = Mutex::new(Registry::new(routing_id, waiting, limits.tunnels));
-        let visitors = Mutex::new(Visitors::new(limits.connections_per_address));
+        let rate = Rate::per_second(limits.tunnel_rate);
+        let registry = Mutex::new(Registry::new(routing_id, waiting, limits.tunnels, rate));
+        let rate = Rate::per_second(limits.tunnel_rate_per_address);
+        let visitors = Mutex::new(Visitors::new(limits.connections_per_address, rate));
+        let proxies = Proxies { networks: config.trusted_proxies, header: config.proxy_protocol };
         let metrics = Metrics::new();
-        let shared = Arc::new(Shared { limits, tls, registry, visitors, metrics });
+        let shared = Arc::new(Shared { limits, tls, proxies, registry, visitors, metrics });
         Ok(Self { listener, address, routing_id, shared })
     }
 

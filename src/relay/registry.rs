@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::time::{Duration, Instant};
 
+use super::rate::{Bucket, Rate};
 use super::visitors::give_back;
 use crate::hybrid::tunnel::{RoutingId, TunnelId};
 
@@ -18,6 +19,10 @@ pub(super) enum Refusal {
     Occupied,
     /// The relay has as many tunnels as it may.
     Full,
+    /// The relay stops soon.
+    Draining,
+    /// The relay opens as many tunnels a second as it may.
+    TooFast,
 }
 
 /// All tunnels of this node. `H` is the way to a waiting authenticator; the first client that asks
@@ -30,6 +35,8 @@ pub(super) struct Registry<H> {
     routing_id: RoutingId,
     waiting: Duration,
     at_most: usize,
+    rate: Rate,
+    bucket: Bucket,
     tunnels: HashMap<TunnelId, Slot<H>>,
     joined: usize,
     draining: bool,
@@ -50,9 +57,23 @@ enum Slot<H> {
 }
 
 impl<H> Registry<H> {
-    /// Lets authenticators wait for `waiting`, and has `at_most` so many tunnels.
-    pub(super) fn new(routing_id: RoutingId, waiting: Duration, at_most: usize) -> Self {
-        Self { routing_id, waiting, at_most, tunnels: HashMap::new(), joined: 0, draining: false }
+    /// Lets authenticators wait for `waiting`, has `at_most` so many tunnels, and opens them at `rate`.
+    pub(super) fn new(
+        routing_id: RoutingId,
+        waiting: Duration,
+        at_most: usize,
+        rate: Rate,
+    ) -> Self {
+        Self {
+            routing_id,
+            waiting,
+            at_most,
+            rate,
+            bucket: Bucket::default(),
+            tunnels: HashMap::new(),
+            joined: 0,
+            draining: false,
+        }
     }
 
     pub(super) fn routing_id(&self) -> RoutingId {
@@ -80,11 +101,13 @@ impl<H> Registry<H> {
         handle: H,
         now: Instant,
     ) -> Result<Instant, Refusal> {
-        let full = self.is_full();
+        let (full, draining) = (self.is_full(), self.draining);
         let until = now + self.waiting;
         match self.tunnels.entry(tunnel) {
             Entry::Occupied(_) => Err(Refusal::Occupied),
+            Entry::Vacant(_) if draining => Err(Refusal::Draining),
             Entry::Vacant(_) if full => Err(Refusal::Full),
+            Entry::Vacant(_) if !self.bucket.take(self.rate, now) => Err(Refusal::TooFast),
             Entry::Vacant(place) => {
                 place.insert(Slot::Waiting { handle, until });
                 Ok(until)

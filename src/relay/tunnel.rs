@@ -13,10 +13,11 @@ use tokio_tungstenite::tungstenite::Bytes;
 
 use super::cause::Cause;
 use super::config::Limits;
-use super::connection::{Shared, Visit, refuse, status};
-use super::http::{self, Status, Upgrade};
+use super::connection::{Shared, Visit, refuse};
+use super::http::{self, Upgrade};
 use super::pipe::{self, End, Meter};
 use super::socket::Socket;
+use super::status::Status;
 use super::stop::Stop;
 use crate::hybrid::tunnel::{RoutingId, TunnelId};
 
@@ -67,8 +68,8 @@ pub(super) async fn join(
     let found = visit.shared.registry().join(routing_id, &tunnel, now);
     let host = match found {
         Ok(host) if !host.is_closed() => host,
-        Ok(_) => return refuse(&visit, socket, Status::NotFound).await,
-        Err(refusal) => return refuse(&visit, socket, status(refusal)).await,
+        Ok(_) => return refuse(&visit, socket, Status::NoTunnel).await,
+        Err(refusal) => return refuse(&visit, socket, refusal.into()).await,
     };
     if let Some(socket) = switch(&visit.shared, socket, upgrade, None).await
         && let Err(guest) = host.send(Guest { socket, _visit: visit })
@@ -86,10 +87,14 @@ pub(super) async fn host(
 ) {
     let (handle, mut guest) = oneshot::channel();
     let shared = visit.shared.clone();
-    let opened = shared.registry().open(tunnel, handle, Instant::now().into_std());
+    let now = Instant::now().into_std();
+    if !visit.may_open(now) {
+        return refuse(&visit, socket, Status::Haste).await;
+    }
+    let opened = shared.registry().open(tunnel, handle, now);
     let until = match opened {
         Ok(until) => Instant::from_std(until),
-        Err(refusal) => return refuse(&visit, socket, status(refusal)).await,
+        Err(refusal) => return refuse(&visit, socket, refusal.into()).await,
     };
     let lease = Lease { shared: shared.clone(), tunnel };
     let routing_id = shared.registry().routing_id();

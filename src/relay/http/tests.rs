@@ -11,6 +11,10 @@ const HEADERS: [&str; 5] = [
     "Sec-WebSocket-Protocol: fido.cable",
 ];
 
+fn judge(head: &[u8]) -> Option<Verdict> {
+    super::judge(head, None).map(|judged| judged.verdict)
+}
+
 fn head(line: &str, headers: &[&str]) -> Vec<u8> {
     format!("{line}\r\n{}\r\n\r\n", headers.join("\r\n")).into_bytes()
 }
@@ -51,8 +55,8 @@ fn missing_or_wrong_headers_are_refused() {
         (0, "X: y", Status::BadRequest),
         (1, "X: y", Status::BadRequest),
         (1, "Upgrade: h2c", Status::BadRequest),
-        (2, "X: y", Status::UpgradeRequired),
-        (2, "Sec-WebSocket-Version: 8", Status::UpgradeRequired),
+        (2, "X: y", Status::Version),
+        (2, "Sec-WebSocket-Version: 8", Status::Version),
         (3, "X: y", Status::BadRequest),
         (3, "Sec-WebSocket-Key: short", Status::BadRequest),
         (3, "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZ===", Status::BadRequest),
@@ -67,7 +71,7 @@ fn missing_or_wrong_headers_are_refused() {
 #[test]
 fn lines_are_judged_before_headers() {
     let status = |line: &str, headers: &[&str]| judge(&head(line, headers)).unwrap().unwrap_err();
-    assert_eq!(status("POST /cable/new/0 HTTP/1.1", &HEADERS), Status::MethodNotAllowed);
+    assert_eq!(status("POST /cable/new/0 HTTP/1.1", &HEADERS), Status::Method);
     for path in [
         "/other",
         "/metrics/",
@@ -76,7 +80,7 @@ fn lines_are_judged_before_headers() {
         "/cable/connect/00/00112233445566778899AABBCCDDEEFF",
         "http://host/cable/new/00112233445566778899AABBCCDDEEFF",
     ] {
-        assert_eq!(status(&format!("GET {path} HTTP/1.1"), &["X: y"]), Status::NotFound);
+        assert_eq!(status(&format!("GET {path} HTTP/1.1"), &["X: y"]), Status::NoPath);
     }
     for (path, page) in [
         ("/", Page::Landing),
@@ -86,7 +90,7 @@ fn lines_are_judged_before_headers() {
     ] {
         assert_eq!(status(&format!("GET {path} HTTP/1.1"), &["X: y"]), Status::Page(page));
         let posted = status(&format!("POST {path} HTTP/1.1"), &["X: y"]);
-        assert_eq!(posted, Status::MethodNotAllowed);
+        assert_eq!(posted, Status::Method);
     }
     let old = format!("GET /cable/new/{TUNNEL} HTTP/1.0");
     assert_eq!(status(&old, &HEADERS), Status::BadRequest);
@@ -109,10 +113,10 @@ async fn heads_are_bounded() {
     let (mut client, mut server) = tokio::io::duplex(64 * 1024);
     client.write_all(b"GET /").await.unwrap();
     client.write_all(&[b'a'; MAX_HEAD_LEN]).await.unwrap();
-    assert_eq!(receive(&mut server).await.unwrap().unwrap_err(), Status::HeadTooLarge);
+    assert_eq!(receive(&mut server, None).await.unwrap().verdict.unwrap_err(), Status::Head);
 
     let many = vec!["X: y"; MAX_HEADERS + 1];
-    assert_eq!(new(&many).unwrap_err(), Status::HeadTooLarge);
+    assert_eq!(new(&many).unwrap_err(), Status::Head);
 }
 
 #[tokio::test]
@@ -120,11 +124,11 @@ async fn a_head_may_come_byte_by_byte_or_not_at_all() {
     let (mut client, mut server) = tokio::io::duplex(1);
     let whole = head(&format!("GET /cable/new/{TUNNEL} HTTP/1.1"), &HEADERS);
     let write = async { client.write_all(&whole).await.unwrap() };
-    let (verdict, ()) = tokio::join!(receive(&mut server), write);
-    assert!(verdict.unwrap().is_ok());
+    let (judged, ()) = tokio::join!(receive(&mut server, None), write);
+    assert!(judged.unwrap().verdict.is_ok());
     client.write_all(b"G").await.unwrap();
     drop(client);
-    assert!(receive(&mut server).await.is_none());
+    assert!(receive(&mut server, None).await.is_none());
 }
 
 proptest::proptest! {
@@ -142,4 +146,24 @@ proptest::proptest! {
             proptest::prop_assert!(!upgradable);
         }
     }
+}
+
+#[test]
+fn only_a_named_proxy_says_for_whom() {
+    let proxies = Proxies { networks: vec!["10.0.0.0/8".parse().unwrap()], header: false };
+    let with = |header: &'static str, proxies| {
+        let headers: Vec<&str> = HEADERS.into_iter().chain([header]).collect();
+        let whole = head(&format!("GET /cable/new/{TUNNEL} HTTP/1.1"), &headers);
+        super::judge(&whole, proxies).unwrap()
+    };
+    let client = Some("192.0.2.7".parse().unwrap());
+    for header in ["forwarded: for=192.0.2.7", "X-Forwarded-For: 192.0.2.7, 10.0.0.1"] {
+        let judged = with(header, Some(&proxies));
+        assert!(judged.verdict.is_ok() && judged.client == client, "{header}");
+        assert_eq!(with(header, None).client, None, "{header}");
+    }
+    let broken = with("Forwarded: for=x", Some(&proxies));
+    assert_eq!(broken.verdict.unwrap_err(), Status::Forwarded);
+    assert!(with("Forwarded: for=x", None).verdict.is_ok());
+    assert_eq!(with("X: y", Some(&proxies)).client, None);
 }

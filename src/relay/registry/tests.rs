@@ -7,7 +7,7 @@ const WAITING: Duration = Duration::from_secs(120);
 
 fn registry() -> (Registry<char>, Instant) {
     #[allow(clippy::disallowed_methods, reason = "an arbitrary start of the virtual clock")]
-    (Registry::new(HERE, WAITING, 2), Instant::now())
+    (Registry::new(HERE, WAITING, 2, Rate::per_second(u32::MAX)), Instant::now())
 }
 
 fn id(byte: u8) -> TunnelId {
@@ -60,6 +60,23 @@ fn tunnels_are_limited_waiting_and_joined_alike() {
     assert_eq!(registry.open(id(2), 'c', now), Err(Refusal::Occupied));
     registry.close(&id(1));
     assert!(registry.open(id(3), 'c', now).is_ok());
+}
+
+#[test]
+fn tunnels_are_opened_at_a_rate() {
+    let (mut registry, now) = registry();
+    registry.rate = Rate::per_second(1);
+    registry.open(id(1), 'a', now).unwrap();
+    // Whoever is refused for another reason costs nobody a place.
+    assert_eq!(registry.open(id(1), 'b', now + Duration::from_secs(1)), Err(Refusal::Occupied));
+    registry.open(id(2), 'b', now + Duration::from_secs(1)).unwrap();
+    registry.close(&id(1));
+    assert_eq!(registry.open(id(3), 'c', now + Duration::from_secs(1)), Err(Refusal::TooFast));
+    assert!(registry.open(id(3), 'c', now + Duration::from_secs(2)).is_ok());
+    registry.drain();
+    registry.close(&id(2));
+    assert_eq!(registry.open(id(4), 'd', now + Duration::from_secs(9)), Err(Refusal::Draining));
+    assert_eq!(registry.open(id(3), 'd', now + Duration::from_secs(9)), Err(Refusal::Occupied));
 }
 
 #[test]

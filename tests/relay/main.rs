@@ -4,6 +4,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
+mod limits;
+mod proxies;
+
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -103,6 +106,12 @@ impl Service {
         let mut answer = String::new();
         socket.read_to_string(&mut answer).await.unwrap();
         answer
+    }
+
+    /// Asks for the metrics until they hold this sample.
+    async fn counts(&self, sample: &str) {
+        let line = format!("cabled_relay_{sample}\n");
+        eventually(|| self.page("/metrics"), |text| text.contains(&line)).await;
     }
 
     /// Sends a request head and gives the answer's status.
@@ -302,7 +311,7 @@ async fn whatever_is_turned_away_is_counted_with_its_reason() {
     counted("connections_unheard_total{reason=\"no_request\"}").await;
 
     assert_eq!(status_of(service.laptop().await), 404);
-    counted("requests_refused_total{status=\"404\"}").await;
+    counted("requests_refused_total{status=\"404\",reason=\"no_tunnel\"}").await;
 
     assert_eq!(close_code(&mut service.phone().await.unwrap()).await, Some(1008));
     counted("tunnels_ended_total{state=\"waiting\",reason=\"expired\"}").await;

@@ -163,7 +163,8 @@ impl Relay {
         let (mut drain, mut shutdown) = (pin!(drain), pin!(shutdown));
         let mut until: Option<Instant> = None;
         while until.is_none() || self.shared.registry().census().all > 0 {
-            let room = connections.len() < self.shared.limits.connections;
+            // A joined tunnel is one task and two connections.
+            let room = self.shared.visitors().count() < self.shared.limits.connections;
             tokio::select! {
                 () = &mut shutdown => break,
                 () = &mut drain, if until.is_none() => {

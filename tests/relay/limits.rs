@@ -77,3 +77,22 @@ async fn the_strict_profile_takes_what_ceremonies_need() {
     drop((phone, laptop));
     service.counts("tunnels_ended_total{state=\"joined\",reason=\"too_long\"} 1").await;
 }
+#[tokio::test]
+async fn beyond_all_connections_nobody_is_accepted() {
+    let service = with(Limits { connections: 2, ..Limits::default() }).await;
+    let (mut phone, mut laptop) = service.pair().await;
+    let mut third = TcpStream::connect(service.address).await.unwrap();
+    third.write_all(b"GET /healthz HTTP/1.1\r\nHost: relay\r\n\r\n").await.unwrap();
+    // Nobody reads it while there is no room, and whoever is in goes on.
+    for number in 0..50_u8 {
+        phone.send(&[number]).await.unwrap();
+        assert_eq!(laptop.recv().await.unwrap(), [number]);
+    }
+    let mut answer = [0; 12];
+    let unread = std::io::ErrorKind::WouldBlock;
+    assert_eq!(third.try_read(&mut answer).unwrap_err().kind(), unread);
+    drop((phone, laptop));
+    third.read_exact(&mut answer).await.unwrap();
+    assert_eq!(answer, *b"HTTP/1.1 200");
+}
+

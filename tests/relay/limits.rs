@@ -95,4 +95,3 @@ async fn beyond_all_connections_nobody_is_accepted() {
     third.read_exact(&mut answer).await.unwrap();
     assert_eq!(answer, *b"HTTP/1.1 200");
 }
-

@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
+mod hostile;
 mod limits;
 mod proxies;
 
@@ -111,7 +112,15 @@ impl Service {
     /// Asks for the metrics until they hold this sample.
     async fn counts(&self, sample: &str) {
         let line = format!("cabled_relay_{sample}\n");
-        eventually(|| self.page("/metrics"), |text| text.contains(&line)).await;
+        let asking = async {
+            let mut tries = tokio::time::interval(Duration::from_millis(5));
+            while !self.page("/metrics").await.contains(&line) {
+                tries.tick().await;
+            }
+        };
+        if timeout(PATIENCE, asking).await.is_err() {
+            panic!("{sample} is not in {}", self.page("/metrics").await);
+        }
     }
 
     /// Sends a request head and gives the answer's status.

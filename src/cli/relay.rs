@@ -28,6 +28,12 @@ pub(crate) struct Relay {
     /// Its private key, PEM
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
+    /// Where /metrics, /readyz and /healthz are, in place of where the tunnels are; plain HTTP
+    #[arg(long, value_name = "ADDR")]
+    metrics_listen: Option<SocketAddr>,
+    /// Where to send HTTP to HTTPS; only with --tls-cert
+    #[arg(long, value_name = "ADDR")]
+    redirect_listen: Option<SocketAddr>,
     /// Speak plain ws:// on an address that others can reach: behind a proxy that ends TLS
     #[arg(long)]
     allow_plain: bool,
@@ -108,6 +114,16 @@ impl Relay {
             true => print(&event_line("listening", json!({ "url": url })).to_string())?,
             false => print(&format!("listening on {url}"))?,
         }
+        for (event, address) in
+            [("metrics", relay.metrics_addr()), ("redirect", relay.redirect_addr())]
+        {
+            let Some(address) = address else { continue };
+            let url = format!("http://{address}");
+            match ui.is_json() {
+                true => print(&event_line(event, json!({ "url": url })).to_string())?,
+                false => print(&format!("{event} on {url}"))?,
+            }
+        }
         let drain = async {
             asked.await;
             let words = format!(
@@ -133,6 +149,8 @@ impl Relay {
         let files = self.tls_cert.clone().zip(self.tls_key.clone());
         Config {
             tls: files.map(|(certificate, key)| TlsFiles { certificate, key }),
+            metrics_listen: self.metrics_listen,
+            redirect_listen: self.redirect_listen,
             allow_plain: self.allow_plain,
             routing_id: self.routing_id,
             trusted_proxies: self.trusted_proxy.clone(),
@@ -176,6 +194,9 @@ fn advice(error: &relay::Error) -> Failure {
             Status::Usage,
             "give --tls-cert and --tls-key, or --allow-plain behind a proxy that ends TLS",
         ),
+        E::NoHttps => {
+            (Status::Usage, "give --tls-cert and --tls-key, or leave --redirect-listen out")
+        }
         E::NoProxy => (Status::Usage, "name the proxies with --trusted-proxy"),
         E::Tls(_) => (Status::Storage, "check the two PEM files and that they belong together"),
         _ => (Status::Failure, "try again"),

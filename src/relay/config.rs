@@ -16,6 +16,12 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Certificate and key; without them the relay speaks plain `ws://`.
     pub tls: Option<TlsFiles>,
+    /// How often to look whether those files have changed. Default 5 seconds.
+    pub tls_poll: Duration,
+    /// Where `/healthz`, `/readyz` and `/metrics` are, in place of where the tunnels are. Plain HTTP.
+    pub metrics_listen: Option<SocketAddr>,
+    /// Where to send HTTP to HTTPS; only with TLS.
+    pub redirect_listen: Option<SocketAddr>,
     /// Permits plain `ws://` on an address that is not loopback: behind a proxy that ends TLS.
     pub allow_plain: bool,
     /// This node's routing id; by default random.
@@ -37,6 +43,9 @@ impl Config {
         Self {
             listen,
             tls: None,
+            tls_poll: Duration::from_secs(5),
+            metrics_listen: None,
+            redirect_listen: None,
             allow_plain: false,
             routing_id: None,
             trusted_proxies: Vec::new(),

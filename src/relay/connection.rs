@@ -10,7 +10,6 @@ use std::time::Instant;
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
 
 use super::config::Limits;
 use super::http::{self, Verdict};
@@ -19,6 +18,7 @@ use super::page::{self, Page};
 use super::pipe;
 use super::proxy::{self, Proxies};
 use super::registry::Registry;
+use super::reload::Reloading;
 use super::socket::{Prompt, Socket};
 use super::status::Status;
 use super::stop::Stop;
@@ -29,17 +29,33 @@ use crate::hybrid::tunnel::Endpoint;
 /// What all connections share.
 pub(super) struct Shared {
     pub(super) limits: Limits,
-    pub(super) tls: Option<TlsAcceptor>,
+    pub(super) tls: Option<Arc<Reloading>>,
+    /// Whether the pages for operators have a listener of their own.
+    pub(super) pages_apart: bool,
     pub(super) proxies: Proxies,
     pub(super) registry: Mutex<Registry<oneshot::Sender<Guest>>>,
     pub(super) visitors: Mutex<Visitors>,
     pub(super) metrics: Metrics,
 }
 
+impl AsRef<Metrics> for Shared {
+    fn as_ref(&self) -> &Metrics {
+        &self.metrics
+    }
+}
+
 impl Shared {
     /// No method of the registry leaves it half-changed, so a poisoned lock is as good as any.
     pub(super) fn registry(&self) -> MutexGuard<'_, Registry<oneshot::Sender<Guest>>> {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A page that is not for everybody is none here.
+    fn public(&self, status: Status) -> Status {
+        match status {
+            Status::Page(page) if self.pages_apart && page.is_for_operators() => Status::NoPath,
+            status => status,
+        }
     }
 
     /// As [`Self::registry`].
@@ -131,8 +147,8 @@ async fn greet(visit: &mut Visit, socket: TcpStream) -> Result<(Socket, Verdict)
         }
     }
     let mut socket = match &shared.tls {
-        Some(acceptor) => {
-            let accepted = acceptor.accept(socket).await.map_err(|_| Unheard::NoRequest)?;
+        Some(files) => {
+            let accepted = files.acceptor().accept(socket).await.map_err(|_| Unheard::NoRequest)?;
             Socket::Tls(Box::new(accepted))
         }
         None => Socket::Plain(socket),
@@ -149,7 +165,7 @@ async fn greet(visit: &mut Visit, socket: TcpStream) -> Result<(Socket, Verdict)
 
 async fn dispatch(visit: Visit, socket: Socket, verdict: Verdict, stop: Stop) {
     let verdict = match visit.admission {
-        Admission::Within => verdict,
+        Admission::Within => verdict.map_err(|status| visit.shared.public(status)),
         Admission::Over | Admission::Flood => Err(Status::Crowd),
     };
     match verdict {
@@ -167,7 +183,7 @@ async fn dispatch(visit: Visit, socket: Socket, verdict: Verdict, stop: Stop) {
     }
 }
 
-fn show(shared: &Shared, page: Page) -> String {
+pub(super) fn show(shared: &Shared, page: Page) -> String {
     match page {
         Page::Landing => page::landing(),
         Page::Health => page::healthy(),

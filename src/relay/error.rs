@@ -23,6 +23,9 @@ pub enum Error {
         /// The address asked for.
         address: SocketAddr,
     },
+    /// A redirect to HTTPS without TLS.
+    #[error("HTTP cannot be sent to HTTPS without a certificate for TLS")]
+    NoHttps,
     /// The PROXY protocol without a proxy that may speak it: whoever does could name any address.
     #[error("the PROXY protocol is asked for, and no proxy is named that may speak it")]
     NoProxy,

@@ -15,7 +15,7 @@ use crate::hybrid::tunnel::{Endpoint, ROUTING_ID_HEADER, RoutingId, SUBPROTOCOL}
 
 /// How long a request head may be.
 pub(super) const MAX_HEAD_LEN: usize = 8 * 1024;
-const MAX_HEADERS: usize = 64;
+pub(super) const MAX_HEADERS: usize = 64;
 
 /// A request that may be upgraded.
 #[derive(Debug)]
@@ -99,7 +99,7 @@ impl Judged {
 }
 
 /// With `proxies` the head comes from one of them.
-fn judge(head: &[u8], proxies: Option<&Proxies>) -> Option<Judged> {
+pub(super) fn judge(head: &[u8], proxies: Option<&Proxies>) -> Option<Judged> {
     let mut headers = [EMPTY_HEADER; MAX_HEADERS];
     let mut request = Request::new(&mut headers);
     match request.parse(head) {
@@ -162,7 +162,10 @@ fn check(request: &Request<'_, '_>) -> Result<(Endpoint, String), Status> {
     Ok((endpoint, derive_accept_key(key)))
 }
 
-fn values<'a>(request: &'a Request<'_, '_>, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+pub(super) fn values<'a>(
+    request: &'a Request<'_, '_>,
+    name: &'a str,
+) -> impl Iterator<Item = &'a [u8]> {
     let named = request.headers.iter().filter(move |h| h.name.eq_ignore_ascii_case(name));
     named.map(|header| header.value)
 }

@@ -68,6 +68,8 @@ pub(super) struct Metrics {
     joined: Tally<Cause>,
     messages: AtomicU64,
     bytes: AtomicU64,
+    /// Certificates that were read again, and those that could not be used.
+    reloads: [AtomicU64; 2],
 }
 
 impl Metrics {
@@ -79,6 +81,7 @@ impl Metrics {
             joined: Tally::new(&Cause::ALL),
             messages: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
+            reloads: [const { AtomicU64::new(0) }; 2],
         }
     }
 
@@ -93,6 +96,13 @@ impl Metrics {
 
     pub(super) fn ended_lonely(&self, cause: Cause) {
         self.lonely.count(cause);
+    }
+
+    /// Certificate and key have changed, and are in use now or cannot be used.
+    pub(super) fn reloaded(&self, used: bool) {
+        let [good, bad] = &self.reloads;
+        let count = if used { good } else { bad };
+        count.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Messages and bytes are those of both directions.
@@ -131,6 +141,11 @@ impl Metrics {
                 let label = format!(r#"{{state="{state}",reason="{}"}}"#, cause.label());
                 text.sample("tunnels_ended_total", &label, count);
             }
+        }
+        text.family("tls_reloads_total", "counter", "Changed certificates, by what came of them");
+        for (result, count) in ["used", "refused"].iter().zip(&self.reloads) {
+            let label = format!(r#"{{result="{result}"}}"#);
+            text.sample("tls_reloads_total", &label, count.load(Ordering::Relaxed));
         }
         for (name, help, count) in [
             ("messages_total", "Messages and pings of joined tunnels that ended", &self.messages),

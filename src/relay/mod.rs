@@ -38,6 +38,9 @@ mod pipe;
 mod proxy;
 mod rate;
 mod registry;
+mod reload;
+mod setup;
+mod side;
 mod socket;
 mod status;
 mod stop;
@@ -48,20 +51,14 @@ mod visitors;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use rand_core::RngCore;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use self::connection::{Shared, Visit};
-use self::metrics::Metrics;
-use self::proxy::Proxies;
-use self::rate::Rate;
-use self::registry::Registry;
-use self::visitors::Visitors;
 use crate::hybrid::tunnel::RoutingId;
 
 pub use self::config::{Config, Limits};
@@ -75,22 +72,27 @@ pub use self::tls::{TlsError, TlsFiles};
 
 /// How long a stopping relay waits for goodbyes.
 const STOP_GRACE: Duration = Duration::from_secs(5);
-/// The longest `waiting` and `life`: a clock that many seconds ahead cannot overflow.
+/// The longest `waiting`, `life` and `drain`: a clock that many seconds ahead cannot overflow.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long to leave the listener alone when the system has no socket to give.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A tunnel service that listens. Bound, it takes connections; served, it answers them.
 pub struct Relay {
-    listener: TcpListener,
-    address: SocketAddr,
+    listener: Bound,
+    pages: Option<Bound>,
+    redirects: Option<Bound>,
     routing_id: RoutingId,
+    tls_poll: Duration,
     shared: Arc<Shared>,
 }
 
+/// A listener, and the address that it has, with the port that the system chose.
+struct Bound(TcpListener, SocketAddr);
+
 impl std::fmt::Debug for Relay {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Relay").field("address", &self.address).finish_non_exhaustive()
+        f.debug_struct("Relay").field("address", &self.local_addr()).finish_non_exhaustive()
     }
 }
 
@@ -101,34 +103,65 @@ impl Relay {
     ///
     /// Any of [`Error`].
     pub async fn bind(config: Config) -> Result<Self, Error> {
-        let Config { listen, limits, .. } = config;
-        if config.tls.is_none() && !config.allow_plain && !listen.ip().is_loopback() {
-            return Err(Error::Plain { address: listen });
-        }
-        if config.proxy_protocol && config.trusted_proxies.is_empty() {
-            return Err(Error::NoProxy);
-        }
-        let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
-        let routing_id = config.routing_id.map_or_else(random_routing_id, Ok)?;
-        let failed = |source| Error::Listen { address: listen, source };
-        let listener = TcpListener::bind(listen).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
-        let limits = Limits { life: limits.life.min(LONGEST), ..limits };
-        let waiting = limits.waiting.min(LONGEST);
-        let rate = Rate::per_second(limits.tunnel_rate);
-        let registry = Mutex::new(Registry::new(routing_id, waiting, limits.tunnels, rate));
-        let rate = Rate::per_second(limits.tunnel_rate_per_address);
-        let visitors = Mutex::new(Visitors::new(limits.connections_per_address, rate));
-        let proxies = Proxies { networks: config.trusted_proxies, header: config.proxy_protocol };
-        let metrics = Metrics::new();
-        let shared = Arc::new(Shared { limits, tls, proxies, registry, visitors, metrics });
-        Ok(Self { listener, address, routing_id, shared })
+        let shared = setup::shared(&config)?;
+        let listener = listen(config.listen).await?;
+        Self::with(listener, config, shared).await
+    }
+
+    /// [`Self::bind`], with a listener that there is in place of [`Config::listen`].
+    ///
+    /// # Errors
+    ///
+    /// Any of [`Error`].
+    pub async fn adopt(listener: std::net::TcpListener, config: Config) -> Result<Self, Error> {
+        let failed = |source| Error::Listen { address: config.listen, source };
+        let listen = listener.local_addr().map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
+        let listener = Bound(TcpListener::from_std(listener).map_err(failed)?, listen);
+        let config = Config { listen, ..config };
+        let shared = setup::shared(&config)?;
+        Self::with(listener, config, shared).await
+    }
+
+    /// Whether [`Self::bind`] could be expected to do: the settings fit each other, and certificate and
+    /// key can be used. Listens nowhere.
+    ///
+    /// # Errors
+    ///
+    /// Any of [`Error`] but [`Error::Listen`].
+    pub fn check(config: &Config) -> Result<(), Error> {
+        setup::shared(config).map(drop)
+    }
+
+    async fn with(listener: Bound, config: Config, shared: Arc<Shared>) -> Result<Self, Error> {
+        let pages = match config.metrics_listen {
+            Some(address) => Some(listen(address).await?),
+            None => None,
+        };
+        let redirects = match config.redirect_listen {
+            Some(address) => Some(listen(address).await?),
+            None => None,
+        };
+        let (routing_id, tls_poll) = (shared.registry().routing_id(), config.tls_poll);
+        Ok(Self { listener, pages, redirects, routing_id, tls_poll, shared })
     }
 
     /// The address that it listens on, with the port that the system chose.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
-        self.address
+        self.listener.1
+    }
+
+    /// The address of the pages for operators, if they have one of their own.
+    #[must_use]
+    pub fn metrics_addr(&self) -> Option<SocketAddr> {
+        self.pages.as_ref().map(|bound| bound.1)
+    }
+
+    /// The address at which HTTP is sent to HTTPS.
+    #[must_use]
+    pub fn redirect_addr(&self) -> Option<SocketAddr> {
+        self.redirects.as_ref().map(|bound| bound.1)
     }
 
     /// The routing id that phones are told.
@@ -142,7 +175,23 @@ impl Relay {
     #[must_use]
     pub fn url(&self) -> String {
         let scheme = if self.shared.tls.is_some() { "wss" } else { "ws" };
-        format!("{scheme}://{}", self.address)
+        format!("{scheme}://{}", self.local_addr())
+    }
+
+    /// What goes on beside the tunnels, until it is dropped.
+    fn start_beside(&mut self) -> JoinSet<()> {
+        let mut beside = JoinSet::new();
+        if let Some(files) = &self.shared.tls {
+            beside.spawn(files.clone().watch(self.tls_poll, self.shared.clone()));
+        }
+        if let Some(Bound(listener, _)) = self.pages.take() {
+            beside.spawn(side::pages(listener, self.shared.clone()));
+        }
+        if let Some(Bound(listener, _)) = self.redirects.take() {
+            let port = self.local_addr().port();
+            beside.spawn(side::redirects(listener, self.shared.clone(), port));
+        }
+        beside
     }
 
     /// Serves until `shutdown` is ready, then closes all tunnels with code 1001, which takes at
@@ -154,11 +203,14 @@ impl Relay {
     /// [`Self::serve`], and when `drain` is ready takes no new tunnels (503, also at `/readyz`), but lets
     /// those that there are go on for [`Limits::drain`]; then, or when none is left, it shuts down.
     pub async fn serve_and_drain(
-        self,
+        mut self,
         drain: impl Future<Output = ()>,
         shutdown: impl Future<Output = ()>,
     ) {
         let (stopper, stop) = stop::channel();
+        // Ends with this function, by being dropped.
+        let _beside = self.start_beside();
+        let Bound(listener, _) = self.listener;
         let mut connections = JoinSet::new();
         let (mut drain, mut shutdown) = (pin!(drain), pin!(shutdown));
         let mut until: Option<Instant> = None;
@@ -173,7 +225,7 @@ impl Relay {
                 }
                 () = passed(until) => break,
                 Some(ended) = connections.join_next() => report(ended),
-                accepted = self.listener.accept(), if room => match accepted {
+                accepted = listener.accept(), if room => match accepted {
                     Ok((socket, address)) => {
                         let visit = Visit::new(self.shared.clone(), address.ip());
                         connections.spawn(connection::serve(visit, socket, stop.clone()));
@@ -186,11 +238,18 @@ impl Relay {
             }
         }
         stopper.stop();
-        drop(self.listener);
+        drop(listener);
         let all = async { while connections.join_next().await.is_some() {} };
         // Whoever has not gone by then is cut off with the set.
         let _ = timeout(STOP_GRACE, all).await;
     }
+}
+
+async fn listen(address: SocketAddr) -> Result<Bound, Error> {
+    let failed = |source| Error::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok(Bound(listener, address))
 }
 
 /// Never, without a time.
@@ -206,11 +265,4 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
     if ended.is_err() {
         tracing::error!("a connection ended by a defect of the relay");
     }
-}
-
-#[allow(clippy::disallowed_types, reason = "the relay is a driver: this is its one random draw")]
-fn random_routing_id() -> Result<RoutingId, Error> {
-    let mut bytes = [0; 3];
-    rand_core::OsRng.try_fill_bytes(&mut bytes).map_err(Error::Random)?;
-    Ok(RoutingId::new(bytes))
 }

@@ -55,6 +55,14 @@ pub(super) fn metrics(text: &str) -> String {
     response("200 OK", PROMETHEUS, text)
 }
 
+/// 308, so that the method stays what it is.
+pub(super) fn moved(location: &str) -> String {
+    format!(
+        "HTTP/1.1 308 Permanent Redirect\r\nConnection: close\r\nContent-Length: 0\r\n\
+         Location: {location}\r\n\r\n"
+    )
+}
+
 fn response(status: &str, kind: &str, body: &str) -> String {
     format!(
         "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Type: {kind}\r\n\

@@ -6,6 +6,7 @@
 
 mod hostile;
 mod limits;
+mod operation;
 mod proxies;
 
 use std::future::Future;
@@ -46,7 +47,10 @@ struct Service {
 }
 
 async fn serve(config: Config, connector: Connector) -> Service {
-    let relay = Relay::bind(config).await.unwrap();
+    run(Relay::bind(config).await.unwrap(), connector)
+}
+
+fn run(relay: Relay, connector: Connector) -> Service {
     let (address, url) = (relay.local_addr(), relay.url().parse().unwrap());
     let (drain, (stop, stopped)) = (Arc::new(Notify::new()), oneshot::channel());
     let asked = Arc::clone(&drain);

@@ -1,0 +1,58 @@
+//! From settings to what all connections share, before anything listens.
+//!
+//! Depends on its siblings.
+
+use std::sync::{Arc, Mutex};
+
+use rand_core::RngCore;
+
+use super::LONGEST;
+use super::config::{Config, Limits};
+use super::connection::Shared;
+use super::error::Error;
+use super::metrics::Metrics;
+use super::proxy::Proxies;
+use super::rate::Rate;
+use super::registry::Registry;
+use super::reload::Reloading;
+use super::visitors::Visitors;
+use crate::hybrid::tunnel::RoutingId;
+
+/// Checks the settings, and loads certificate and key.
+pub(super) fn shared(config: &Config) -> Result<Arc<Shared>, Error> {
+    let listen = config.listen;
+    if config.tls.is_none() && !config.allow_plain && !listen.ip().is_loopback() {
+        return Err(Error::Plain { address: listen });
+    }
+    if config.tls.is_none() && config.redirect_listen.is_some() {
+        return Err(Error::NoHttps);
+    }
+    if config.proxy_protocol && config.trusted_proxies.is_empty() {
+        return Err(Error::NoProxy);
+    }
+    let tls = config.tls.clone().map(Reloading::load).transpose()?.map(Arc::new);
+    let routing_id = config.routing_id.map_or_else(random_routing_id, Ok)?;
+    let limits = Limits { life: config.limits.life.min(LONGEST), ..config.limits };
+    let waiting = limits.waiting.min(LONGEST);
+    let rate = Rate::per_second(limits.tunnel_rate);
+    let registry = Registry::new(routing_id, waiting, limits.tunnels, rate);
+    let rate = Rate::per_second(limits.tunnel_rate_per_address);
+    let visitors = Visitors::new(limits.connections_per_address, rate);
+    let networks = config.trusted_proxies.clone();
+    Ok(Arc::new(Shared {
+        limits,
+        tls,
+        pages_apart: config.metrics_listen.is_some(),
+        proxies: Proxies { networks, header: config.proxy_protocol },
+        registry: Mutex::new(registry),
+        visitors: Mutex::new(visitors),
+        metrics: Metrics::new(),
+    }))
+}
+
+#[allow(clippy::disallowed_types, reason = "the relay is a driver: this is its one random draw")]
+fn random_routing_id() -> Result<RoutingId, Error> {
+    let mut bytes = [0; 3];
+    rand_core::OsRng.try_fill_bytes(&mut bytes).map_err(Error::Random)?;
+    Ok(RoutingId::new(bytes))
+}

@@ -74,7 +74,7 @@ async fn shown(secure: &Secure) -> CertificateDer<'static> {
     let socket = TcpStream::connect(secure.service.address).await.unwrap();
     let name = ServerName::try_from("127.0.0.1").unwrap();
     let socket = connector.connect(name, socket).await.unwrap();
-    socket.get_ref().1.peer_certificates().unwrap()[0].clone().into_owned()
+    socket.get_ref().1.peer_certificates().unwrap().first().unwrap().clone().into_owned()
 }
 
 const USED: &str = "cabled_relay_tls_reloads_total{result=\"used\"}";

@@ -37,7 +37,7 @@ mod watch;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -103,9 +103,12 @@ impl Command {
 /// Runs the program with the process's arguments and gives its exit status.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let matches = relay::parse(&Cli::command(), &arguments, |name| std::env::var_os(name));
+    let cli = match matches.and_then(|matches| Ok(Cli::from_arg_matches(&matches)?)) {
         Ok(cli) => cli,
-        Err(error) => return usage::end(&error, &Cli::command()),
+        Err(relay::Fault::Usage(error)) => return usage::end(&error, &Cli::command()),
+        Err(relay::Fault::Settings(failure)) => return usage::failed(&failure),
     };
     let ui = Ui::new(cli.global.json, cli.global.quiet);
     start_logging(&cli.global);

@@ -20,10 +20,15 @@ pub(super) fn end(error: &clap::Error, known: &Command) -> ExitCode {
             (false, Err(_)) => ExitCode::from(Status::Storage as u8),
         };
     }
-    let json = std::env::args_os().any(|argument| argument == "--json");
     let command = meant(known, std::env::args_os().skip(1));
-    Ui::new(json, false).failed(&failure(&error.render().to_string(), &command));
-    ExitCode::from(Status::Usage as u8)
+    failed(&failure(&error.render().to_string(), &command))
+}
+
+/// Ends a program that failed before its options were known.
+pub(super) fn failed(failure: &Failure) -> ExitCode {
+    let json = std::env::args_os().any(|argument| argument == "--json");
+    Ui::new(json, false).failed(failure);
+    ExitCode::from(failure.status as u8)
 }
 
 /// The parser's text: what is wrong, a list perhaps, tips, and the usage.

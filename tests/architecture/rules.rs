@@ -99,6 +99,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("hyper", &["frontend/web"]),
     ("hyper_util", &["frontend/"]),
     ("prost", &["frontend/control", "frontend/grpc"]),
+    ("toml", &["cli/relay"]),
     ("tonic", &["frontend/", "cli/"]),
     ("tonic_prost", &["frontend/control", "frontend/grpc"]),
     ("tower_service", &["frontend/socket"]),

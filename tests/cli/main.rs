@@ -15,6 +15,7 @@ mod interrupted;
 mod link;
 mod offline;
 mod program;
+mod relay;
 mod served;
 mod service;
 mod terminal;

@@ -77,6 +77,11 @@ pub(crate) fn alone(mut command: Command) -> Command {
     for name in ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"] {
         command.env_remove(name);
     }
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("CABLED_RELAY_") {
+            command.env_remove(name);
+        }
+    }
     command.env_remove("NO_COLOR");
     command.env_remove("XDG_RUNTIME_DIR");
     command
@@ -89,8 +94,13 @@ impl Program {
         Self::of(command)
     }
 
-    pub(crate) fn of(mut command: Command) -> Self {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    pub(crate) fn of(command: Command) -> Self {
+        Self::reading(command, Stdio::null())
+    }
+
+    /// With something of its own at standard input.
+    pub(crate) fn reading(mut command: Command, input: Stdio) -> Self {
+        command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let out = Some(Lines::of(child.stdout.take().unwrap()));
         let err = Some(Lines::of(child.stderr.take().unwrap()));

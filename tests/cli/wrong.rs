@@ -67,7 +67,7 @@ fn arguments_that_make_no_sense() {
         "see: cabled sign-in --help",
     );
     fails(&["sign-in", "--rp-id", "a.example", "--radio", "fm"], 2, "\"fm\" is no radio", "--help");
-    fails(&["relay", "--tls-cert", "x"], 2, "--tls-key", "see: cabled relay --help");
+    fails(&["relay", "--tls-cert", "x"], 2, "certificate without its key", "give --tls-key too");
     fails(&["relay", "domain", "77"], 2, "77", "256 to 65535");
 }
 

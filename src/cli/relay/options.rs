@@ -1,32 +1,26 @@
-//! `cabled relay`: the tunnel service, and the name that one of its own would have.
+//! The relay's options, and what they mean for it.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
-use serde_json::json;
+use clap::{ArgAction, Args};
 
-use super::failure::{Failure, Status};
-use super::system;
-use super::ui::{Ui, event_line, print};
-use crate::hybrid::tunnel::{RoutingId, TunnelServiceId};
-use crate::relay::{self, Cidr, Config, Limits, TlsFiles};
+use crate::cli::failure::{Failure, Status};
+use crate::hybrid::tunnel::RoutingId;
+use crate::relay::{Cidr, Config, Limits, TlsFiles};
 
-/// Runs a tunnel service, where a phone and a laptop meet
+/// What a relay may be told. Everything but `--config` and `--check-config` may stand in a file too.
 #[derive(Args, Clone, Debug)]
-#[command(args_conflicts_with_subcommands = true)]
-pub(crate) struct Relay {
-    #[command(subcommand)]
-    command: Option<Sub>,
+pub(super) struct Options {
     /// Where to listen; port 0 lets the system choose, and the first line printed tells
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
     /// Certificate chain for wss://, PEM
-    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    #[arg(long, value_name = "FILE")]
     tls_cert: Option<PathBuf>,
     /// Its private key, PEM
-    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    #[arg(long, value_name = "FILE")]
     tls_key: Option<PathBuf>,
     /// Where /metrics, /readyz and /healthz are, in place of where the tunnels are; plain HTTP
     #[arg(long, value_name = "ADDR")]
@@ -35,7 +29,13 @@ pub(crate) struct Relay {
     #[arg(long, value_name = "ADDR")]
     redirect_listen: Option<SocketAddr>,
     /// Speak plain ws:// on an address that others can reach: behind a proxy that ends TLS
-    #[arg(long)]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, action = ArgAction::Set)]
+    #[arg(
+        default_value_t = false,
+        default_missing_value = "true",
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
     allow_plain: bool,
     /// This node's routing ID, 6 hex digits, in place of a random one
     #[arg(long, value_name = "HEX")]
@@ -47,7 +47,13 @@ pub(crate) struct Relay {
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     waiting: u64,
     /// Messages of at most 16 KiB, unless --message-len says otherwise
-    #[arg(long)]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, action = ArgAction::Set)]
+    #[arg(
+        default_value_t = false,
+        default_missing_value = "true",
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
     strict: bool,
     /// Longest message, in bytes [default: 1048576]
     #[arg(long, value_name = "BYTES")]
@@ -81,62 +87,26 @@ pub(crate) struct Relay {
     ipv6_prefix: u8,
     /// A proxy, or a range of them, that is believed when it says for whom it connects, in Forwarded or
     /// X-Forwarded-For; may be given again
-    #[arg(long, value_name = "CIDR")]
+    #[arg(long, value_name = "CIDR", value_delimiter = ',')]
     trusted_proxy: Vec<Cidr>,
     /// Those proxies begin each connection with a header of the PROXY protocol, version 1 or 2
-    #[arg(long)]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, action = ArgAction::Set)]
+    #[arg(
+        default_value_t = false,
+        default_missing_value = "true",
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
     proxy_protocol: bool,
+    /// Take the settings from this file (TOML) where neither an option nor the environment says otherwise
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Say whether the settings fit each other and the certificate can be used, and end
+    #[arg(long)]
+    pub(super) check_config: bool,
 }
 
-#[derive(Subcommand, Clone, Debug)]
-enum Sub {
-    /// Prints the domain name that phones and laptops compute from a tunnel service's number
-    Domain {
-        /// 0 and 1 are Google's and Apple's, 256 to 65535 are for everybody
-        id: u16,
-    },
-}
-
-impl Relay {
-    pub(crate) async fn run(&self, ui: Ui) -> Result<(), Failure> {
-        match &self.command {
-            Some(Sub::Domain { id }) => domain(ui, TunnelServiceId::new(*id)),
-            None => self.serve(ui).await,
-        }
-    }
-
-    async fn serve(&self, ui: Ui) -> Result<(), Failure> {
-        let (asked, stop) = system::asked_to_end();
-        let relay = relay::Relay::bind(self.config()).await.map_err(|error| advice(&error))?;
-        let scheme = if self.tls_cert.is_some() { "wss" } else { "ws" };
-        let url = format!("{scheme}://{}", relay.local_addr());
-        match ui.is_json() {
-            true => print(&event_line("listening", json!({ "url": url })).to_string())?,
-            false => print(&format!("listening on {url}"))?,
-        }
-        for (event, address) in
-            [("metrics", relay.metrics_addr()), ("redirect", relay.redirect_addr())]
-        {
-            let Some(address) = address else { continue };
-            let url = format!("http://{address}");
-            match ui.is_json() {
-                true => print(&event_line(event, json!({ "url": url })).to_string())?,
-                false => print(&format!("{event} on {url}"))?,
-            }
-        }
-        let drain = async {
-            asked.await;
-            let words = format!(
-                "Stopping: no new tunnels, and {} s for those that run. Ctrl-C ends them now.",
-                self.drain
-            );
-            ui.step("draining", &words, json!({}));
-        };
-        relay.serve_and_drain(drain, stop).await;
-        ui.step("stopped", "Stopped.", json!({}));
-        Ok(())
-    }
-
+impl Options {
     fn message_len(&self) -> usize {
         let profile = match self.strict {
             true => Limits::STRICT_MESSAGE_LEN,
@@ -145,10 +115,10 @@ impl Relay {
         self.message_len.unwrap_or(profile)
     }
 
-    fn config(&self) -> Config {
-        let files = self.tls_cert.clone().zip(self.tls_key.clone());
-        Config {
-            tls: files.map(|(certificate, key)| TlsFiles { certificate, key }),
+    /// What the relay is told.
+    pub(super) fn config(&self) -> Result<Config, Failure> {
+        Ok(Config {
+            tls: self.tls()?,
             metrics_listen: self.metrics_listen,
             redirect_listen: self.redirect_listen,
             allow_plain: self.allow_plain,
@@ -171,37 +141,24 @@ impl Relay {
                 ..Limits::default()
             },
             ..Config::new(self.listen)
+        })
+    }
+
+    /// Checked here: the parser sees only what stands on the command line.
+    fn tls(&self) -> Result<Option<TlsFiles>, Failure> {
+        match (self.tls_cert.clone(), self.tls_key.clone()) {
+            (Some(certificate), Some(key)) => Ok(Some(TlsFiles { certificate, key })),
+            (None, None) => Ok(None),
+            (certificate, _) => {
+                let (there, missing) = match certificate {
+                    Some(_) => ("certificate without its key", "--tls-key"),
+                    None => ("key without its certificate", "--tls-cert"),
+                };
+                let error = format!("there is a {there}");
+                Err(Failure::new(Status::Usage, error, format!("give {missing} too")))
+            }
         }
     }
-}
-
-fn domain(ui: Ui, id: TunnelServiceId) -> Result<(), Failure> {
-    let hint = "choose a number from 256 to 65535; its name has to be registered";
-    let domain = id.domain().map_err(|error| Failure::because(Status::Usage, &error, hint))?;
-    match ui.is_json() {
-        true => print(&json!({ "v": 1, "id": id.value(), "domain": domain }).to_string()),
-        false => print(&domain),
-    }
-}
-
-fn advice(error: &relay::Error) -> Failure {
-    use relay::Error as E;
-    let (status, hint) = match error {
-        E::Listen { .. } => {
-            (Status::Network, "choose another address with --listen, or stop what uses it")
-        }
-        E::Plain { .. } => (
-            Status::Usage,
-            "give --tls-cert and --tls-key, or --allow-plain behind a proxy that ends TLS",
-        ),
-        E::NoHttps => {
-            (Status::Usage, "give --tls-cert and --tls-key, or leave --redirect-listen out")
-        }
-        E::NoProxy => (Status::Usage, "name the proxies with --trusted-proxy"),
-        E::Tls(_) => (Status::Storage, "check the two PEM files and that they belong together"),
-        _ => (Status::Failure, "try again"),
-    };
-    Failure::because(status, error, hint)
 }
 
 #[cfg(test)]
@@ -210,10 +167,14 @@ mod tests {
 
     use super::*;
 
-    fn limits(args: &[&str]) -> Limits {
-        let command = Relay::augment_args(clap::Command::new("relay").no_binary_name(true));
+    fn options(args: &[&str]) -> Options {
+        let command = Options::augment_args(clap::Command::new("relay").no_binary_name(true));
         let matches = command.try_get_matches_from(args).unwrap();
-        Relay::from_arg_matches(&matches).unwrap().config().limits
+        Options::from_arg_matches(&matches).unwrap()
+    }
+
+    fn limits(args: &[&str]) -> Limits {
+        options(args).config().unwrap().limits
     }
 
     #[test]
@@ -226,5 +187,27 @@ mod tests {
         assert_eq!(limits(&["--strict"]).message_len, 16_384);
         assert_eq!(limits(&["--strict", "--message-len", "4096"]).message_len, 4096);
         assert_eq!(limits(&["--message-len", "4096"]).message_len, 4096);
+    }
+
+    #[test]
+    fn a_switch_can_be_switched_off() {
+        assert_eq!(limits(&["--strict=true"]).message_len, 16_384);
+        assert_eq!(limits(&["--strict=false"]), Limits::default());
+    }
+
+    #[test]
+    fn certificate_and_key_go_together() {
+        for args in [["--tls-cert", "a"], ["--tls-key", "a"]] {
+            assert_eq!(options(&args).config().unwrap_err().status, Status::Usage);
+        }
+        assert!(options(&["--tls-cert", "a", "--tls-key", "b"]).config().unwrap().tls.is_some());
+    }
+
+    #[test]
+    fn proxies_come_one_by_one_or_in_a_row() {
+        let args = ["--trusted-proxy", "10.0.0.0/8,::1", "--trusted-proxy", "192.0.2.1"];
+        let proxies = options(&args).config().unwrap().trusted_proxies;
+        let proxies: Vec<String> = proxies.iter().map(ToString::to_string).collect();
+        assert_eq!(proxies, ["10.0.0.0/8", "::1/128", "192.0.2.1/32"]);
     }
 }

@@ -1,0 +1,116 @@
+//! `cabled relay`: the tunnel service, and the name that one of its own would have.
+
+mod options;
+mod settings;
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use self::options::Options;
+pub(super) use self::settings::{Fault, parse};
+use super::failure::{Failure, Status};
+use super::system;
+use super::ui::{Ui, event_line, print};
+use crate::hybrid::tunnel::TunnelServiceId;
+use crate::relay;
+
+/// Runs a tunnel service, where a phone and a laptop meet
+#[derive(Args, Clone, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Relay {
+    #[command(subcommand)]
+    command: Option<Sub>,
+    #[command(flatten)]
+    options: Options,
+}
+
+#[derive(Subcommand, Clone, Debug)]
+enum Sub {
+    /// Prints the domain name that phones and laptops compute from a tunnel service's number
+    Domain {
+        /// 0 and 1 are Google's and Apple's, 256 to 65535 are for everybody
+        id: u16,
+    },
+}
+
+impl Relay {
+    pub(crate) async fn run(&self, ui: Ui) -> Result<(), Failure> {
+        match &self.command {
+            Some(Sub::Domain { id }) => domain(ui, TunnelServiceId::new(*id)),
+            None => self.serve(ui).await,
+        }
+    }
+
+    async fn serve(&self, ui: Ui) -> Result<(), Failure> {
+        let config = self.options.config()?;
+        if self.options.check_config {
+            return check(ui, &config);
+        }
+        let (asked, stop) = system::asked_to_end();
+        let drain_seconds = config.limits.drain.as_secs();
+        let relay = relay::Relay::bind(config).await.map_err(|error| advice(&error))?;
+        say_where(ui, "listening", &relay.url())?;
+        for (event, address) in
+            [("metrics", relay.metrics_addr()), ("redirect", relay.redirect_addr())]
+        {
+            if let Some(address) = address {
+                say_where(ui, event, &format!("http://{address}"))?;
+            }
+        }
+        let drain = async {
+            asked.await;
+            let words = format!(
+                "Stopping: no new tunnels, and {} s for those that run. Ctrl-C ends them now.",
+                drain_seconds
+            );
+            ui.step("draining", &words, json!({}));
+        };
+        relay.serve_and_drain(drain, stop).await;
+        ui.step("stopped", "Stopped.", json!({}));
+        Ok(())
+    }
+}
+
+fn say_where(ui: Ui, event: &str, url: &str) -> Result<(), Failure> {
+    match ui.is_json() {
+        true => print(&event_line(event, json!({ "url": url })).to_string()),
+        false => print(&format!("{event} on {url}")),
+    }
+}
+
+fn check(ui: Ui, config: &relay::Config) -> Result<(), Failure> {
+    relay::Relay::check(config).map_err(|error| advice(&error))?;
+    match ui.is_json() {
+        true => print(&json!({ "v": 1, "usable": true }).to_string()),
+        false => print("the configuration can be used"),
+    }
+}
+
+fn domain(ui: Ui, id: TunnelServiceId) -> Result<(), Failure> {
+    let hint = "choose a number from 256 to 65535; its name has to be registered";
+    let domain = id.domain().map_err(|error| Failure::because(Status::Usage, &error, hint))?;
+    match ui.is_json() {
+        true => print(&json!({ "v": 1, "id": id.value(), "domain": domain }).to_string()),
+        false => print(&domain),
+    }
+}
+
+fn advice(error: &relay::Error) -> Failure {
+    use relay::Error as E;
+    let (status, hint) = match error {
+        E::Listen { .. } => {
+            (Status::Network, "choose another address with --listen, or stop what uses it")
+        }
+        E::Plain { .. } => (
+            Status::Usage,
+            "give --tls-cert and --tls-key, or --allow-plain behind a proxy that ends TLS",
+        ),
+        E::NoHttps => {
+            (Status::Usage, "give --tls-cert and --tls-key, or leave --redirect-listen out")
+        }
+        E::NoProxy => (Status::Usage, "name the proxies with --trusted-proxy"),
+        E::Tls(_) => (Status::Storage, "check the two PEM files and that they belong together"),
+        _ => (Status::Failure, "try again"),
+    };
+    Failure::because(status, error, hint)
+}

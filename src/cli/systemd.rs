@@ -1,8 +1,9 @@
 //! What a daemon and systemd tell each other: a socket that is handed over, and how far one is.
 //!
-//! Depends on the front end's listener only.
+//! Depends on the front end's listener, for the sockets that are not TCP.
 
 use std::io;
+use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -23,6 +24,18 @@ pub(super) fn inherited(unit: &str) -> Result<Option<Listener>, Failure> {
         let error = format!("the socket that systemd hands over cannot be used: {error}");
         let hint = format!("see: systemctl --user status {unit}");
         Failure::new(Status::Failure, error, hint)
+    })
+}
+
+/// As [`inherited`], of a service of the system that listens on TCP.
+///
+/// # Errors
+///
+/// What was handed over is no listening TCP socket.
+pub(super) fn inherited_tcp(unit: &str) -> Result<Option<TcpListener>, Failure> {
+    ListenFd::from_env().take_tcp_listener(0).map_err(|error| {
+        let error = format!("the socket that systemd hands over cannot be used: {error}");
+        Failure::new(Status::Failure, error, format!("see: systemctl status {unit}"))
     })
 }
 

@@ -2,10 +2,13 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::program::{Program, binary, run};
+use crate::program::{Program, alone, binary, run};
 use crate::world::PATIENCE;
 
 fn get(address: &str, path: &str) -> String {
@@ -81,4 +84,86 @@ fn a_configuration_is_checked_without_listening() {
     assert!(error.contains("/nonexistent"), "{error}");
     let (error, _) = run(&["relay", "--check-config", "--listen", "0.0.0.0:1"]).failed(2);
     assert!(error.contains("reachable from other machines"), "{error}");
+}
+
+/// What the program tells the service manager.
+fn notice(manager: &UnixDatagram) -> String {
+    let mut notice = [0; 64];
+    let length = manager.recv(&mut notice).unwrap();
+    String::from_utf8(notice[..length].to_vec()).unwrap()
+}
+
+#[test]
+fn a_service_manager_hands_over_the_socket_and_is_told_how_far_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let notices = folder.path().join("notify");
+    let manager = UnixDatagram::bind(&notices).unwrap();
+    manager.set_read_timeout(Some(PATIENCE)).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    // As systemd does: descriptor 3, and the number of the process that it is meant for.
+    let script = "exec 3<&0 </dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec \"$@\"";
+    let mut command = alone(Command::new("sh"));
+    command.args(["-c", script, "sh", env!("CARGO_BIN_EXE_cabled"), "relay"]);
+    command.env("NOTIFY_SOCKET", &notices);
+    let mut relay = Program::reading(command, Stdio::from(std::os::fd::OwnedFd::from(listener)));
+    assert_eq!(relay.says(|_| true), format!("listening on ws://{address}"));
+    assert_eq!(notice(&manager), "READY=1");
+    assert!(get(&address, "/healthz").starts_with("HTTP/1.1 200 OK\r\n"));
+    relay.signal("TERM");
+    assert_eq!(notice(&manager), "STOPPING=1");
+    relay.end().succeeded();
+}
+
+#[test]
+fn a_socket_that_is_no_listener_is_refused() {
+    let (one, _other) = std::os::unix::net::UnixStream::pair().unwrap();
+    let script = "exec 3<&0 </dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec \"$@\"";
+    let mut command = alone(Command::new("sh"));
+    command.args(["-c", script, "sh", env!("CARGO_BIN_EXE_cabled"), "relay"]);
+    let relay = Program::reading(command, Stdio::from(std::os::fd::OwnedFd::from(one)));
+    let (error, hint) = relay.end().failed(1);
+    assert!(error.starts_with("the socket that systemd hands over cannot be used"), "{error}");
+    assert!(hint.contains("cabled-relay.socket"), "{hint}");
+}
+
+/// A copy of the unit files whose program is the one under test.
+fn units() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/systemd/system");
+    for unit in ["cabled-relay.service", "cabled-relay.socket"] {
+        let text = std::fs::read_to_string(shipped.join(unit)).unwrap();
+        let text = text.replace("/usr/bin/cabled", env!("CARGO_BIN_EXE_cabled"));
+        std::fs::write(folder.path().join(unit), text).unwrap();
+    }
+    folder
+}
+
+/// What `systemd-analyze` says; none on a machine without it.
+fn analyzed(arguments: &[&str], folder: &Path, units: &[&str]) -> Option<(bool, String)> {
+    let mut command = Command::new("systemd-analyze");
+    command.args(arguments).arg("--no-pager").args(units).current_dir(folder);
+    let output = match command.output() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
+        output => output.unwrap(),
+    };
+    let text = [output.stdout, output.stderr].concat();
+    Some((output.status.success(), String::from_utf8_lossy(&text).into_owned()))
+}
+
+#[test]
+fn the_units_are_correct_and_closely_confined() {
+    let folder = units();
+    let both = ["./cabled-relay.service", "./cabled-relay.socket"];
+    let Some((correct, text)) = analyzed(&["verify", "--man=no"], folder.path(), &both) else {
+        println!("not checked: there is no systemd-analyze");
+        return;
+    };
+    // Remarks about other units of this machine are none of ours.
+    let ours = text.lines().find(|line| line.contains("cabled-relay"));
+    assert!(correct && ours.is_none(), "{text}");
+    let security = ["security", "--offline=true", "--threshold=25"];
+    let verdict = analyzed(&security, folder.path(), &both[..1]);
+    let (confined, text) = verdict.unwrap();
+    assert!(confined && text.contains("Overall exposure level"), "{text}");
 }

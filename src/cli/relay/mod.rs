@@ -9,10 +9,13 @@ use serde_json::json;
 use self::options::Options;
 pub(super) use self::settings::{Fault, parse};
 use super::failure::{Failure, Status};
-use super::system;
 use super::ui::{Ui, event_line, print};
+use super::{system, systemd};
 use crate::hybrid::tunnel::TunnelServiceId;
 use crate::relay;
+
+/// The unit to look at if a socket is no good.
+const SOCKET_UNIT: &str = "cabled-relay.socket";
 
 /// Runs a tunnel service, where a phone and a laptop meet
 #[derive(Args, Clone, Debug)]
@@ -48,7 +51,11 @@ impl Relay {
         }
         let (asked, stop) = system::asked_to_end();
         let drain_seconds = config.limits.drain.as_secs();
-        let relay = relay::Relay::bind(config).await.map_err(|error| advice(&error))?;
+        let relay = match systemd::inherited_tcp(SOCKET_UNIT)? {
+            Some(listener) => relay::Relay::adopt(listener, config).await,
+            None => relay::Relay::bind(config).await,
+        };
+        let relay = relay.map_err(|error| advice(&error))?;
         say_where(ui, "listening", &relay.url())?;
         for (event, address) in
             [("metrics", relay.metrics_addr()), ("redirect", relay.redirect_addr())]
@@ -57,8 +64,10 @@ impl Relay {
                 say_where(ui, event, &format!("http://{address}"))?;
             }
         }
+        systemd::notify("READY=1");
         let drain = async {
             asked.await;
+            systemd::notify("STOPPING=1");
             let words = format!(
                 "Stopping: no new tunnels, and {} s for those that run. Ctrl-C ends them now.",
                 drain_seconds

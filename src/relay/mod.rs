@@ -8,12 +8,13 @@
 //!
 //! Depends on `hybrid::tunnel` only. `registry` decides who meets whom and is pure; `http`
 //! reads and answers request heads; `connection` leads one connection through both; `tunnel` makes
-//! it host or guest, and `pipe` is what runs afterwards. The relay sees addresses, times and sizes, never contents: those are sealed.
+//! it host or guest, and `pipe` is what runs afterwards; `side` answers what is no tunnel on
+//! listeners of its own. The relay sees addresses, times and sizes, never contents: those are sealed.
 //!
 //! | answer | when |
 //! |---|---|
 //! | 200 | `/`, `/healthz`, `/metrics`, and `/readyz` (503 with as many tunnels as allowed, or draining) |
-//! | 400 | not HTTP/1.1, no upgrade, a bad key, or `fido.cable` not among the subprotocols; a named proxy that says for whom in a way that cannot be read |
+//! | 400 | not HTTP/1.1, no upgrade, a bad key, no `fido.cable`; what a named proxy says of its client |
 //! | 404 | a path or id that no tunnel service has; nobody waits under that tunnel and routing id |
 //! | 404 | `/cable/contact`: this relay calls no phones; 410 would make laptops forget theirs |
 //! | 405, 426, 431 | not GET; not version 13; a head over 8 KiB or 64 headers |

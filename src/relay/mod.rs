@@ -60,6 +60,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use self::connection::{Shared, Visit};
+use self::side::Beside;
 use crate::hybrid::tunnel::RoutingId;
 
 pub use self::config::{Config, Limits};
@@ -181,18 +182,18 @@ impl Relay {
 
     /// What goes on beside the tunnels, until it is dropped.
     fn start_beside(&mut self) -> JoinSet<()> {
-        let mut beside = JoinSet::new();
+        let mut beside: Vec<Beside> = Vec::new();
         if let Some(files) = &self.shared.tls {
-            beside.spawn(files.clone().watch(self.tls_poll, self.shared.clone()));
+            beside.push(Box::pin(files.clone().watch(self.tls_poll, self.shared.clone())));
         }
         if let Some(Bound(listener, _)) = self.pages.take() {
-            beside.spawn(side::pages(listener, self.shared.clone()));
+            beside.push(Box::pin(side::pages(listener, self.shared.clone())));
         }
         if let Some(Bound(listener, _)) = self.redirects.take() {
             let port = self.local_addr().port();
-            beside.spawn(side::redirects(listener, self.shared.clone(), port));
+            beside.push(Box::pin(side::redirects(listener, self.shared.clone(), port)));
         }
-        beside
+        beside.into_iter().collect()
     }
 
     /// Serves until `shutdown` is ready, then closes all tunnels with code 1001, which takes at

@@ -3,6 +3,7 @@
 //! Depends on its siblings. Each connection is one head and one answer, bounded in number and time.
 
 use std::net::Ipv6Addr;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use httparse::{EMPTY_HEADER, Request, Status as Parsed};
@@ -19,30 +20,33 @@ use super::status::Status;
 /// Connections at a time to one of these listeners.
 const MOST: usize = 256;
 
+/// From a head to the whole response; none while the head is not whole. Boxed as the tasks are:
+/// speed does not matter here, and each type of task is code of its own.
+type Answer = Arc<dyn Fn(&[u8]) -> Option<String> + Send + Sync>;
+
+/// Something that goes on beside the tunnels.
+pub(super) type Beside = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// Serves `/healthz`, `/readyz` and `/metrics`; never ends.
 pub(super) async fn pages(listener: TcpListener, shared: Arc<Shared>) {
     let answering = shared.clone();
-    let answer = move |head: &[u8]| {
+    let answer: Answer = Arc::new(move |head| {
         let judged = http::judge(head, None)?;
         Some(match judged.verdict {
             Err(Status::Page(page)) if page.is_for_operators() => show(&answering, page),
             Ok(_) | Err(Status::Page(_)) => Status::NoPath.response(),
             Err(status) => status.response(),
         })
-    };
+    });
     serve(listener, shared, answer).await;
 }
 
 /// Sends whoever comes to `https://` at `port`; never ends.
 pub(super) async fn redirects(listener: TcpListener, shared: Arc<Shared>, port: u16) {
-    serve(listener, shared, move |head| redirect(head, port)).await;
+    serve(listener, shared, Arc::new(move |head| redirect(head, port))).await;
 }
 
-async fn serve(
-    listener: TcpListener,
-    shared: Arc<Shared>,
-    answer: impl Fn(&[u8]) -> Option<String> + Clone + Send + Sync + 'static,
-) {
+async fn serve(listener: TcpListener, shared: Arc<Shared>, answer: Answer) {
     let mut connections = JoinSet::new();
     loop {
         let room = connections.len() < MOST;
@@ -51,11 +55,12 @@ async fn serve(
             accepted = listener.accept(), if room => match accepted {
                 Ok((socket, _)) => {
                     let (shared, answer) = (shared.clone(), answer.clone());
-                    connections.spawn(async move {
+                    let one: Beside = Box::pin(async move {
                         let one = one(socket, answer);
                         // Ends in any case: a client that is too slow is cut off.
                         let _ = timeout(shared.limits.head_deadline, one).await;
                     });
+                    connections.spawn(one);
                 }
                 Err(error) => {
                     tracing::warn!(kind = ?error.kind(), "cannot accept a connection");
@@ -66,8 +71,8 @@ async fn serve(
     }
 }
 
-async fn one(mut socket: TcpStream, answer: impl Fn(&[u8]) -> Option<String>) {
-    let response = http::receive_with(&mut socket, answer, Status::Head.response()).await;
+async fn one(mut socket: TcpStream, answer: Answer) {
+    let response = http::receive_with(&mut socket, &*answer, Status::Head.response()).await;
     if let Some(response) = response
         && http::send(&mut socket, &response).await.is_ok()
     {

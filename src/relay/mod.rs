@@ -183,9 +183,6 @@ impl Relay {
     /// What goes on beside the tunnels, until it is dropped.
     fn start_beside(&mut self) -> JoinSet<()> {
         let mut beside: Vec<Beside> = Vec::new();
-        if let Some(files) = &self.shared.tls {
-            beside.push(Box::pin(files.clone().watch(self.tls_poll, self.shared.clone())));
-        }
         if let Some(Bound(listener, _)) = self.pages.take() {
             beside.push(Box::pin(side::pages(listener, self.shared.clone())));
         }
@@ -212,6 +209,7 @@ impl Relay {
         let (stopper, stop) = stop::channel();
         // Ends with this function, by being dropped.
         let _beside = self.start_beside();
+        let mut watch = pin!(watch(self.shared.clone(), self.tls_poll));
         let Bound(listener, _) = self.listener;
         let mut connections = JoinSet::new();
         let (mut drain, mut shutdown) = (pin!(drain), pin!(shutdown));
@@ -226,6 +224,7 @@ impl Relay {
                     until = Some(Instant::now() + self.shared.limits.drain.min(LONGEST));
                 }
                 () = passed(until) => break,
+                () = &mut watch => {}
                 Some(ended) = connections.join_next() => report(ended),
                 accepted = listener.accept(), if room => match accepted {
                     Ok((socket, address)) => {
@@ -252,6 +251,14 @@ async fn listen(address: SocketAddr) -> Result<Bound, Error> {
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     Ok(Bound(listener, address))
+}
+
+/// Reads changed certificates; never ends.
+async fn watch(shared: Arc<Shared>, every: Duration) {
+    match shared.tls.clone() {
+        Some(files) => files.watch(every, shared).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Never, without a time.

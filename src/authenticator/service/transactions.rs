@@ -96,6 +96,10 @@ impl Running {
         Ok((id, cancelled))
     }
 
+    pub(super) fn ids(&self) -> Vec<TransactionId> {
+        self.list().cancels.keys().copied().collect()
+    }
+
     pub(super) fn end(&self, id: TransactionId, how: Ending) -> Result<(), Error> {
         let cancel = self.list().cancels.remove(&id).ok_or(Error::NoSuchTransaction)?;
         cancel.send(how).map_err(|_| Error::NoSuchTransaction)

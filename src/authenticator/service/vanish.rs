@@ -116,4 +116,10 @@ impl Service {
     pub fn vanish(&self, transaction: TransactionId) -> Result<(), Error> {
         self.running.end(transaction, Ending::Vanish)
     }
+
+    /// The transactions that run and were not ended yet.
+    #[must_use]
+    pub fn running(&self) -> Vec<TransactionId> {
+        self.running.ids()
+    }
 }

@@ -3,7 +3,6 @@
 //! Who may ask for what is the business of the router. Depends on axum and hyper.
 
 use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -11,7 +10,8 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 /// Browsers open six for a page, and one for its news.
 const MAX_CONNECTIONS: usize = 32;
@@ -28,33 +28,29 @@ pub(crate) async fn serve(
     stopping: watch::Sender<bool>,
     stop: impl Future<Output = ()>,
 ) {
-    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let mut conversations = JoinSet::new();
     let mut stop = std::pin::pin!(stop);
     loop {
         let accepted = tokio::select! {
             () = &mut stop => break,
+            Some(_) = conversations.join_next() => continue,
             accepted = listener.accept() => accepted,
         };
-        match (accepted, Arc::clone(&room).try_acquire_owned()) {
-            (Ok((stream, _)), Ok(permit)) => {
-                let (router, mut stopped) = (router.clone(), stopping.subscribe());
-                tokio::spawn(async move {
-                    let _permit = permit;
-                    tokio::select! {
-                        () = converse(stream, router) => {}
-                        _ = stopped.wait_for(|stop| *stop) => {}
-                    }
-                });
+        match accepted {
+            Ok((stream, _)) if conversations.len() < MAX_CONNECTIONS => {
+                conversations.spawn(converse(stream, router.clone()));
             }
             // Full: hung up on, and whoever it was tries again.
-            (Ok(_), Err(_)) => {}
-            (Err(error), _) => {
+            Ok(_) => {}
+            Err(error) => {
                 tracing::warn!(%error, "cannot take a connection");
                 tokio::time::sleep(PAUSE).await;
             }
         }
     }
     stopping.send_replace(true);
+    // What the router holds is free again when this returns.
+    conversations.shutdown().await;
 }
 
 async fn converse(stream: TcpStream, router: Router) {

@@ -1,6 +1,6 @@
 //! All that a test of a relying party needs beside its browser, as one value.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,10 +8,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use sha2::{Digest as _, Sha256};
+
 use super::ceremony::Ceremonies;
 use super::phone::{Common, PhoneSetup, ScriptedPhone};
 use super::tunnel::Tunnel;
-use super::{Ceremony, Error, FakeBluez, PrivateBus, Script};
+use super::{Ceremony, Error, FakeBluez, KEPT_CEREMONIES, PrivateBus, Script};
 use crate::authenticator::service::Sources;
 use crate::authenticator::{PasskeyView, PhoneConfig};
 use crate::ble::{Conditions, Radio, RadioSpec};
@@ -31,6 +33,8 @@ pub struct Bench {
     bluetooth: FakeBluez,
     phones: Phones,
     common: Common,
+    /// The codes that phones were shown, as SHA-256: a code is the secret of its ceremony.
+    shown: Mutex<VecDeque<[u8; 32]>>,
     /// How many phones were begun, for the names of their folders.
     made: AtomicUsize,
     folder: PathBuf,
@@ -84,6 +88,7 @@ impl Bench {
             bluetooth,
             phones: Phones::default(),
             common: Common { radio, phone, sources, ceremonies },
+            shown: Mutex::default(),
             made: AtomicUsize::new(0),
             folder,
             tunnel,
@@ -191,7 +196,24 @@ impl Bench {
     ///
     /// [`Error::NoSuchPhone`]; [`Error::Phone`] when the text is no code or four codes are being answered.
     pub fn scan(&self, phone: &str, code: &str, script: Script) -> Result<u64, Error> {
-        self.phone(phone)?.scan(code, script)
+        let id = self.phone(phone)?.scan(code, script)?;
+        let mut shown = self.shown();
+        shown.push_back(digest(code));
+        if shown.len() > KEPT_CEREMONIES {
+            shown.pop_front();
+        }
+        Ok(id)
+    }
+
+    /// Whether a phone was shown this code, among the last 1,024.
+    #[must_use]
+    pub fn was_shown(&self, code: &str) -> bool {
+        self.shown().contains(&digest(code))
+    }
+
+    /// Nothing panics while it is held.
+    fn shown(&self) -> MutexGuard<'_, VecDeque<[u8; 32]>> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What became of a ceremony so far.
@@ -259,4 +281,8 @@ impl Bench {
         let found = self.phones.open().get(name).cloned();
         found.ok_or_else(|| Error::NoSuchPhone(name.to_owned()))
     }
+}
+
+fn digest(code: &str) -> [u8; 32] {
+    Sha256::digest(code.trim().to_ascii_uppercase()).into()
 }

@@ -38,6 +38,7 @@ mod bench;
 mod bluez;
 mod bus;
 mod ceremony;
+pub mod control;
 mod error;
 mod phone;
 mod script;

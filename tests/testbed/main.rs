@@ -10,4 +10,5 @@
 )]
 
 mod bench;
+mod control;
 mod laptop;

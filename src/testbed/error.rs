@@ -38,6 +38,9 @@ pub enum Error {
     /// Another program is `org.bluez` on this bus.
     #[error("there is a BlueZ on this bus already")]
     NameTaken,
+    /// The virtual display did not come up, or Xvfb is not installed.
+    #[error("no virtual display came up")]
+    NoDisplay,
     /// The tunnel service did not start.
     #[error("the tunnel service of the test bed did not start")]
     Relay(#[from] relay::Error),

@@ -149,11 +149,12 @@ impl Attendance {
 
     fn note(&self, event: Event) {
         let ended = matches!(event.what, Happened::Ended(Some(_)));
-        self.phone.ceremonies.note(self.id, event);
-        // The phone is gone as soon as it gets there, so nothing else can have ended it since.
+        // The phone is gone as soon as it gets there, so nothing else can have ended it since. Noted first:
+        // whoever sees the end sees this too.
         if ended && self.script.walk_away.is_some_and(|point| self.passed(point)) {
             self.phone.ceremonies.update(self.id, |ceremony| ceremony.walked_away = true);
         }
+        self.phone.ceremonies.note(self.id, event);
     }
 
     fn passed(&self, point: Point) -> bool {
@@ -191,9 +192,9 @@ impl Attendance {
 
 impl ScriptedPhone {
     fn leave(&self, id: u64, transaction: TransactionId) {
-        if self.service.vanish(transaction).is_ok() {
-            self.ceremonies.update(id, |ceremony| ceremony.walked_away = true);
-        }
+        // Noted first: whoever sees the end sees this too. One that is over has ended in another way.
+        self.ceremonies.update(id, |ceremony| ceremony.walked_away = !ceremony.over);
+        let _over = self.service.vanish(transaction);
     }
 
     async fn settle(&self, question: &Question, choice: &Choice) -> Result<(), String> {

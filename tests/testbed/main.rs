@@ -12,3 +12,11 @@
 mod bench;
 mod control;
 mod laptop;
+#[path = "../cli/program.rs"]
+#[allow(dead_code, reason = "the tests of the command line need more of it")]
+mod program;
+mod run;
+/// How long the programs of `program` may take.
+mod world {
+    pub(crate) use crate::laptop::PATIENCE;
+}

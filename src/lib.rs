@@ -6,7 +6,7 @@
 //!   ├────> authenticator (phone) ───┤
 //!   │                               └──> ble, channel, uhid  radio, message pipes, virtual key
 //!   ├────> relay (tunnel service) ─────> hybrid::tunnel      URL grammar only
-//!   ├────> testbed (test tools) ───────> ble
+//!   ├────> testbed (test tools) ───────> authenticator, relay, ble, channel
 //!   └────> desktop                         notifications, fingerprints, portal over D-Bus
 //! ```
 //!

@@ -202,6 +202,7 @@ pub(crate) fn testbed(error: &testbed::Error) -> Failure {
     use testbed::Error as E;
     let (status, hint) = match error {
         E::NoDaemon => (Status::Failure, "install it; on Debian: apt install dbus"),
+        E::NoDisplay => (Status::Failure, "install Xvfb; on Debian: apt install xvfb"),
         E::BadAdapter(_) => (Status::Usage, "name the adapters as Linux does: --adapter hci0"),
         E::Folder(_) => (Status::Storage, "name a folder that you may write to in TMPDIR"),
         _ => (

@@ -80,8 +80,11 @@ enum Command {
 }
 
 impl Command {
-    async fn run(&self, ui: Ui) -> Result<(), Failure> {
-        match self {
+    /// The exit status is a program's own where a command runs one.
+    async fn run(&self, ui: Ui) -> Result<ExitCode, Failure> {
+        let done = match self {
+            #[cfg(target_os = "linux")]
+            Self::Testbed(command) => return command.run(ui).await,
             Self::Demo(command) => command.run(ui).await,
             Self::Relay(command) => command.run(ui).await,
             Self::Register(command) => command.run(ui).await,
@@ -94,9 +97,8 @@ impl Command {
             Self::Inspect(command) => command.run(ui),
             #[cfg(target_os = "linux")]
             Self::Doctor(command) => command.run(ui).await,
-            #[cfg(target_os = "linux")]
-            Self::Testbed(command) => command.run(ui).await,
-        }
+        };
+        done.map(|()| ExitCode::SUCCESS)
     }
 }
 
@@ -119,7 +121,7 @@ pub fn main() -> ExitCode {
         result
     });
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failure) => {
             ui.failed(&failure);
             ExitCode::from(failure.status as u8)

@@ -1,5 +1,11 @@
 //! `cabled testbed`: test tools for the suites of others.
 
+mod look;
+mod report;
+mod run;
+
+use std::process::ExitCode;
+
 use clap::{Args, Subcommand};
 use serde_json::json;
 
@@ -18,6 +24,7 @@ pub(crate) struct Testbed {
 
 #[derive(Subcommand, Clone, Debug)]
 enum Sub {
+    Run(run::Run),
     Bluez(Bluez),
 }
 
@@ -43,9 +50,10 @@ struct Bluez {
 }
 
 impl Testbed {
-    pub(crate) async fn run(&self, ui: Ui) -> Result<(), Failure> {
+    pub(crate) async fn run(&self, ui: Ui) -> Result<ExitCode, Failure> {
         match &self.command {
-            Sub::Bluez(bluez) => bluez.run(ui).await,
+            Sub::Run(run) => run.run(ui).await,
+            Sub::Bluez(bluez) => bluez.run(ui).await.map(|()| ExitCode::SUCCESS),
         }
     }
 }

@@ -7,6 +7,8 @@
 pub mod control;
 #[cfg(feature = "grpc")]
 pub mod grpc;
+#[cfg(feature = "web")]
+pub(crate) mod loopback;
 #[cfg(feature = "grpc")]
 mod refusal;
 #[cfg(feature = "grpc")]

@@ -1,7 +1,7 @@
 //! A `dbus-daemon` of one's own.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -34,6 +34,7 @@ rm -rf "$1"
 pub struct PrivateBus {
     keeper: Child,
     address: String,
+    folder: PathBuf,
 }
 
 impl PrivateBus {
@@ -61,14 +62,18 @@ impl PrivateBus {
         let address = timeout(DEADLINE, address(&mut keeper, &folder.path().join("log"))).await;
         let address = address.map_err(|_| Error::Silent(DEADLINE))??;
         // From here on the folder is the keeper's to remove.
-        let _ = folder.keep();
-        Ok(Self { keeper, address })
+        Ok(Self { keeper, address, folder: folder.keep() })
     }
 
     /// Gives the address, for `DBUS_SYSTEM_BUS_ADDRESS`.
     #[must_use]
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// The folder of its socket, which its keeper removes with all that is in it.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Ends the bus, and returns when the daemon and the folder are gone, within ten seconds.

@@ -3,6 +3,13 @@
 use std::io;
 use std::time::Duration;
 
+use super::MAX_PHONES;
+use crate::authenticator::Pin;
+use crate::authenticator::engine::ForeignAaguid;
+use crate::authenticator::service;
+use crate::ble;
+use crate::relay;
+
 /// Why a test tool cannot do its work.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -31,6 +38,36 @@ pub enum Error {
     /// Another program is `org.bluez` on this bus.
     #[error("there is a BlueZ on this bus already")]
     NameTaken,
+    /// The virtual display did not come up, or Xvfb is not installed.
+    #[error("no virtual display came up")]
+    NoDisplay,
+    /// The tunnel service did not start.
+    #[error("the tunnel service of the test bed did not start")]
+    Relay(#[from] relay::Error),
+    /// The simulated radio cannot be used.
+    #[error("the simulated radio cannot be used")]
+    Radio(#[source] ble::Error),
+    /// A phone did not do what it was asked.
+    #[error("the phone did not do it")]
+    Phone(#[source] service::Error),
+    /// There is a phone of this name.
+    #[error("there is a phone {0:?} already")]
+    PhoneExists(String),
+    /// There is no phone of this name.
+    #[error("there is no phone {0:?}")]
+    NoSuchPhone(String),
+    /// There are as many phones as a bench may have.
+    #[error("there are {MAX_PHONES} phones already")]
+    TooManyPhones,
+    /// The PIN of a phone is too short or too long.
+    #[error("a PIN has from {} characters to {} bytes", Pin::MIN_CHARS, Pin::MAX_BYTES)]
+    BadPin,
+    /// The make is known to be another vendor's.
+    #[error(transparent)]
+    ForeignAaguid(#[from] ForeignAaguid),
+    /// There is no such ceremony, or it is not kept any more.
+    #[error("there is no ceremony {0}")]
+    NoSuchCeremony(u64),
     /// The bus cannot be reached, or hung up.
     #[error("the D-Bus failed")]
     Bus(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -3,7 +3,17 @@
 //! [`FakeBluez`] is Bluetooth without hardware. Programs that use BlueZ, Chromium and this one among
 //! them, find it on a bus of their own ([`PrivateBus`]), and what they advertise and hear travels on a
 //! simulated radio. `cabled testbed bluez` serves the same to tests in any language. Linux only.
-//! Depends on `ble`, zbus, and the program `dbus-daemon`.
+//!
+//! [`Bench`] is all that a test of a relying party needs beside a browser: that bus, a tunnel service with
+//! a certificate, and phones whose people follow a [`Script`]. `docs/testbed.md` has more.
+//!
+//! ```text
+//!  browser ──D-Bus──> FakeBluez ══ air:DIR ══ phones ──> authenticator::service
+//!      └─────────wss──────────> relay <──wss────┘  └──> Ceremony: what became of each code
+//! ```
+//!
+//! Depends on `authenticator`, `relay`, `ble`, `channel` and what these depend on, zbus, and the program
+//! `dbus-daemon`. No role knows of it.
 //!
 //! ```no_run
 //! # async fn test() -> Result<(), Box<dyn std::error::Error>> {
@@ -23,10 +33,25 @@
 //! # }
 //! ```
 
+mod authority;
+mod bench;
 mod bluez;
 mod bus;
+mod ceremony;
+pub mod control;
+mod display;
 mod error;
+mod phone;
+mod script;
+mod seed;
+mod tunnel;
 
+pub use bench::{Bench, MAX_PHONES};
 pub use bluez::{AdvertRequest, Counts, Crowd, FakeBluez};
 pub use bus::PrivateBus;
+pub use ceremony::{Ceremony, KEPT_CEREMONIES};
+pub use display::VirtualDisplay;
 pub use error::Error;
+pub use phone::PhoneSetup;
+pub use script::{Account, Answer, Choice, Point, Script};
+pub use seed::seeded;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cabled::authenticator::service::{
-    Answered, Asker, Error, Event, Happened, MAX_CODE_AGE, MAX_RUNNING, Question, Service, Settled,
-    Setup, Sources, TransactionId,
+    Answered, Asker, Error, Event, Happened, MAX_CODE_AGE, MAX_RUNNING, Milestone, Question,
+    Service, Settled, Setup, Sources, TransactionId,
 };
 use cabled::authenticator::{ConsentRequest, Pin, State};
 use cabled::client::TransactionHandle;
@@ -163,6 +163,61 @@ async fn two_laptops_are_answered_at_once() {
     first_made.await.unwrap();
     assert_eq!(service.vault().passkeys().await.unwrap().len(), 2);
     world.leaves_nothing().await;
+}
+
+/// What a phone that vanished leaves: no passkey, or one that nobody confirmed.
+async fn vanished(world: World, service: Service, id: TransactionId, left: &[State]) {
+    let story = story(&service, id).await;
+    let last = story.last().map(|event| &event.what);
+    assert!(matches!(last, Some(Happened::Ended(Some(_)))), "{story:?}");
+    assert!(!story.iter().any(|event| matches!(event.what, Happened::Acknowledged)), "{story:?}");
+    let states: Vec<_> = world.passkeys().into_iter().map(|(_, state)| state).collect();
+    assert_eq!(states, left);
+    drop(service);
+    world.leaves_nothing().await;
+}
+
+#[tokio::test]
+async fn a_phone_may_vanish_once_its_answer_is_out() {
+    let world = World::new(&[]).await;
+    let service = service(&world);
+    let (mut handle, _) = world.begin(Hint::MakeCredential);
+    let id = service.submit_until(contents(&handle), false, Milestone::Answered).unwrap();
+    let approved = approving(&service, id);
+    let info = world.info(&mut handle).await;
+    // The laptop has the answer all the same, which the phone never learns.
+    let pending = creation(&options_for("anna", json!({}))).request(&info).unwrap();
+    let reply = soon("an answer", handle.call(pending.message())).await.unwrap();
+    pending.finish(&reply).unwrap();
+    let _gone_already = soon("the end", handle.finish()).await;
+    approved.await.unwrap();
+    vanished(world, service, id, &[State::Created]).await;
+}
+
+#[tokio::test]
+async fn a_phone_may_vanish_when_it_is_asked_or_before() {
+    let world = World::new(&[]).await;
+    let service = service(&world);
+    let (mut handle, _) = world.begin(Hint::MakeCredential);
+    let id = service.submit(contents(&handle), false).unwrap();
+    let info = world.info(&mut handle).await;
+    let laptop = tokio::spawn(async move {
+        register(handle, &info, &options_for("anna", json!({}))).await.unwrap_err()
+    });
+    asked(&service, id).await;
+    service.vanish(id).unwrap();
+    assert!(matches!(service.vanish(id), Err(Error::NoSuchTransaction)));
+    // The tunnel service saw it go.
+    soon("the laptop's error", laptop).await.unwrap();
+    assert!(service.questions().is_empty());
+
+    let (handle, _) = world.begin(Hint::MakeCredential);
+    let early = service.submit_until(contents(&handle), false, Milestone::Advertising).unwrap();
+    let story = story(&service, early).await;
+    assert!(story.iter().any(|event| matches!(event.what, Happened::Advertising)), "{story:?}");
+    assert!(!story.iter().any(|event| matches!(event.what, Happened::Connected { .. })));
+    drop(handle);
+    vanished(world, service, id, &[]).await;
 }
 
 #[tokio::test]

@@ -24,7 +24,19 @@ pub(crate) const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("frontend", &["client", "authenticator", "ctap", "secret"]),
     ("relay", &["hybrid::tunnel"]),
-    ("testbed", &["ble"]),
+    (
+        "testbed",
+        &[
+            "hybrid",
+            "ctap",
+            "secret",
+            "ble",
+            "channel",
+            "authenticator",
+            "relay",
+            "frontend::loopback",
+        ],
+    ),
     ("desktop", &[]),
     (
         "cli",
@@ -74,7 +86,7 @@ const PURE_CRATES: &[&str] = &[
 const HOMES: &[(&str, &[&str])] = &[
     ("age", &["authenticator/store"]),
     ("argon2", &["authenticator/store"]),
-    ("axum", &["frontend/web"]),
+    ("axum", &["frontend/loopback", "frontend/web", "testbed/control"]),
     ("aws_lc_rs", &["hybrid/crypto", "hybrid/noise"]),
     ("bluer", &["ble/bluer"]),
     ("bluez_async", &["ble/btleplug"]),
@@ -96,7 +108,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("tempfile", &["testbed/"]),
     ("tokio_rustls", &["channel/", "relay/"]),
     ("tokio_tungstenite", &["channel/websocket", "relay/"]),
-    ("hyper", &["frontend/web"]),
+    ("hyper", &["frontend/loopback"]),
     ("hyper_util", &["frontend/"]),
     ("prost", &["frontend/control", "frontend/grpc"]),
     ("toml", &["cli/relay"]),

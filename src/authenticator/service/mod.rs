@@ -19,6 +19,7 @@ mod plug;
 mod question;
 mod setup;
 mod transactions;
+mod vanish;
 mod vault;
 
 use std::fmt;
@@ -37,6 +38,8 @@ pub use self::question::{Asking, Question, QuestionId, Settled};
 pub use self::setup::{Setup, Sources};
 pub use self::transactions::MAX_RUNNING;
 use self::transactions::Running;
+use self::vanish::Ending;
+pub use self::vanish::Milestone;
 pub use self::vault::Vault;
 use super::{Decision, Engine, Pin, Store, Verification, store};
 use crate::hybrid::qr::QrContents;
@@ -93,11 +96,20 @@ impl Service {
     /// [`Error::Locked`], [`Error::Busy`], [`Error::CodeTooOld`], [`Error::Stopping`]. What goes
     /// wrong later is an event.
     pub fn submit(&self, contents: QrContents, any_age: bool) -> Result<TransactionId, Error> {
+        self.begin(contents, any_age, None)
+    }
+
+    fn begin(
+        &self,
+        contents: QrContents,
+        any_age: bool,
+        until: Option<Milestone>,
+    ) -> Result<TransactionId, Error> {
         let age = contents.shown_at.map_or(0, |at| (self.sources.clock)().0.saturating_sub(at));
         if age > MAX_CODE_AGE.as_secs() && !any_age {
             return Err(Error::CodeTooOld { seconds: age });
         }
-        self.running.begin(self, contents, self.vault.store()?)
+        self.running.begin(self, contents, self.vault.store()?, until)
     }
 
     /// [`Self::submit`] for the text of a code, which begins with `FIDO:/`.
@@ -115,7 +127,7 @@ impl Service {
     ///
     /// [`Error::NoSuchTransaction`].
     pub fn cancel(&self, transaction: TransactionId) -> Result<(), Error> {
-        self.running.cancel(transaction)
+        self.running.end(transaction, Ending::HangUp)
     }
 
     /// What happened and what will happen, in one transaction or in all.

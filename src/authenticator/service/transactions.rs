@@ -10,13 +10,14 @@ use tokio::sync::{oneshot, watch};
 
 use super::journal::{Answered, Asker, Happened, TransactionId, Whom};
 use super::question::Asking;
+use super::vanish::{Ending, Milestone, Vanishing};
 use super::{Error, Service};
 use crate::authenticator::{
     self, AccountView, Config, CredentialId, Engine, Outcome, PasskeyStore as _, Phone,
     PhoneConfig, Progress, Store,
 };
 use crate::ble::Radio;
-use crate::hybrid::qr::QrContents;
+use crate::hybrid::{self, qr::QrContents};
 
 /// Laptops that are answered at the same time.
 pub const MAX_RUNNING: usize = 4;
@@ -36,7 +37,7 @@ pub(super) struct Running {
 struct List {
     last: u64,
     stopping: bool,
-    cancels: BTreeMap<TransactionId, oneshot::Sender<()>>,
+    cancels: BTreeMap<TransactionId, oneshot::Sender<Ending>>,
     /// Those that were cancelled and are not over yet take room too.
     running: usize,
 }
@@ -59,6 +60,7 @@ impl Running {
         service: &Service,
         contents: QrContents,
         store: Store,
+        until: Option<Milestone>,
     ) -> Result<TransactionId, Error> {
         let asking = |id| Asking { broker: Arc::clone(&service.broker), asker: Asker::Laptop(id) };
         let engine = |id| Engine::new(store.clone(), asking(id), self.engine.clone());
@@ -66,7 +68,8 @@ impl Running {
         let mut entry = Entry { running: self.clone(), id, has_room: true };
         let phone = Phone::new(self.radio.clone(), self.phone.clone(), engine(id));
         let phone = phone.map_err(|_| Error::SimulatedRadio)?;
-        let task = Task { service: service.clone(), id, store };
+        let vanishing = Vanishing::at(until);
+        let task = Task { service: service.clone(), id, store, vanishing };
         tokio::spawn(async move {
             let result = task.run(phone, contents, cancelled).await;
             // Whoever sees the end finds room for the next.
@@ -76,7 +79,7 @@ impl Running {
         Ok(id)
     }
 
-    fn enter(&self) -> Result<(TransactionId, oneshot::Receiver<()>), Error> {
+    fn enter(&self) -> Result<(TransactionId, oneshot::Receiver<Ending>), Error> {
         let mut list = self.list();
         if list.stopping {
             return Err(Error::Stopping);
@@ -93,9 +96,13 @@ impl Running {
         Ok((id, cancelled))
     }
 
-    pub(super) fn cancel(&self, id: TransactionId) -> Result<(), Error> {
+    pub(super) fn ids(&self) -> Vec<TransactionId> {
+        self.list().cancels.keys().copied().collect()
+    }
+
+    pub(super) fn end(&self, id: TransactionId, how: Ending) -> Result<(), Error> {
         let cancel = self.list().cancels.remove(&id).ok_or(Error::NoSuchTransaction)?;
-        cancel.send(()).map_err(|()| Error::NoSuchTransaction)
+        cancel.send(how).map_err(|_| Error::NoSuchTransaction)
     }
 
     pub(super) async fn stop(&self, patience: Duration) {
@@ -106,7 +113,7 @@ impl Running {
         };
         for cancel in cancels.into_values() {
             // One that has just ended needs no word.
-            let _over = cancel.send(());
+            let _over = cancel.send(Ending::HangUp);
         }
         let mut count = self.count.subscribe();
         // What hangs beyond that ends with the program.
@@ -142,6 +149,7 @@ struct Task {
     service: Service,
     id: TransactionId,
     store: Store,
+    vanishing: Vanishing,
 }
 
 impl Task {
@@ -149,20 +157,19 @@ impl Task {
         &self,
         mut phone: Phone<Store, Asking>,
         contents: QrContents,
-        cancelled: oneshot::Receiver<()>,
+        ending: oneshot::Receiver<Ending>,
     ) -> Result<(), authenticator::Error> {
         self.note(Happened::Scanned);
         let sources = &self.service.sources;
-        let cancel = async {
-            if cancelled.await.is_err() {
-                // Nobody can cancel it any more, which is no reason to.
-                std::future::pending::<()>().await;
-            }
-        };
+        let cancel = self.vanishing.or_hang_up(ending);
         let mut rng = (sources.rng)();
         let clock = || (sources.clock)();
         let progress = |progress: Progress<'_>| self.progress(&progress);
-        phone.answer(contents, cancel, clock, &mut rng, progress).await
+        tokio::select! {
+            biased;
+            result = phone.answer(contents, cancel, clock, &mut rng, progress) => result,
+            () = self.vanishing.gone() => Err(hybrid::Error::Cancelled.into()),
+        }
     }
 
     fn note(&self, what: Happened) {
@@ -171,6 +178,7 @@ impl Task {
     }
 
     fn progress(&self, progress: &Progress<'_>) {
+        self.vanishing.notice(progress);
         self.note(match progress {
             Progress::OpeningTunnel => Happened::OpeningTunnel,
             Progress::WithoutTunnel(error) => Happened::WithoutTunnel(error.to_string()),

@@ -18,29 +18,20 @@ use std::future::Future;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use rand_core::CryptoRngCore;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 use self::guard::Door;
+use super::loopback;
 use crate::authenticator::service::Service;
 
 /// Larger than any request of the page.
 const MAX_BODY: usize = 16 << 10;
-/// Browsers open six for a page, and one for its news.
-const MAX_CONNECTIONS: usize = 32;
-/// For the head of a request.
-const HEAD_DEADLINE: Duration = Duration::from_secs(10);
-/// Between a failed accept and the next, when the machine is out of descriptors.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// A page that listens.
 #[derive(Debug)]
@@ -80,33 +71,7 @@ impl Web {
     pub async fn serve(self, stop: impl Future<Output = ()>) {
         let Self { listener, door, service, stop: stopping, .. } = self;
         let router = router(&door, service, stopping.subscribe());
-        let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-        let mut stop = std::pin::pin!(stop);
-        loop {
-            let accepted = tokio::select! {
-                () = &mut stop => break,
-                accepted = listener.accept() => accepted,
-            };
-            match (accepted, Arc::clone(&room).try_acquire_owned()) {
-                (Ok((stream, _)), Ok(permit)) => {
-                    let (router, mut stopped) = (router.clone(), stopping.subscribe());
-                    tokio::spawn(async move {
-                        let _permit = permit;
-                        tokio::select! {
-                            () = converse(stream, router) => {}
-                            _ = stopped.wait_for(|stop| *stop) => {}
-                        }
-                    });
-                }
-                // Full: hung up on, and the browser tries again.
-                (Ok(_), Err(_)) => {}
-                (Err(error), _) => {
-                    tracing::warn!(%error, "the web page cannot take a connection");
-                    tokio::time::sleep(PAUSE).await;
-                }
-            }
-        }
-        stopping.send_replace(true);
+        loopback::serve(listener, router, stopping, stop).await;
     }
 
     /// Where it listens.
@@ -121,12 +86,4 @@ fn router(door: &Arc<Door>, service: Service, stopped: watch::Receiver<bool>) ->
         .merge(page::routes())
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn_with_state(Arc::clone(door), guard::guard))
-}
-
-async fn converse(stream: TcpStream, router: Router) {
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEAD_DEADLINE);
-    let served = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-    // A browser that goes, or talks nonsense, is the end of its connection and of nothing else.
-    let _gone = served.await;
 }

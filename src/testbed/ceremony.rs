@@ -1,0 +1,170 @@
+//! What became of each ceremony, kept within bounds.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use super::script::{Choice, Script};
+use crate::authenticator::service::{Answered, Event, Happened};
+
+/// Ceremonies that are kept; the oldest go first.
+pub const KEPT_CEREMONIES: usize = 1024;
+/// Events that are kept of one: a ceremony has about ten.
+const KEPT_EVENTS: usize = 64;
+
+/// One code that a phone was shown, and all that came of it.
+#[derive(Clone, Debug)]
+pub struct Ceremony {
+    /// Counts up from 1.
+    pub id: u64,
+    /// The phone's name.
+    pub phone: String,
+    /// What its person was to do.
+    pub script: Script,
+    /// What happened, the first 64.
+    pub events: Vec<Event>,
+    /// The phone is gone, as the script says.
+    pub walked_away: bool,
+    /// What in the script could not be done.
+    pub problem: Option<String>,
+    /// Nothing more will happen.
+    pub over: bool,
+}
+
+impl Ceremony {
+    /// How the last request was answered.
+    #[must_use]
+    pub fn answered(&self) -> Option<&Answered> {
+        self.events.iter().rev().find_map(|event| match &event.what {
+            Happened::Answered(answered) => Some(answered),
+            _ => None,
+        })
+    }
+
+    fn acknowledged(&self) -> bool {
+        let mut last = self.events.iter().rev();
+        last.any(|event| matches!(event.what, Happened::Acknowledged))
+    }
+
+    /// How it ended, as one word: `registered` and `signed-in` if the laptop took the answer, otherwise
+    /// the cause. `None` while it runs.
+    #[must_use]
+    pub fn outcome(&self) -> Option<&'static str> {
+        if !self.over {
+            return None;
+        }
+        if self.walked_away {
+            return Some("walked-away");
+        }
+        let error = self.events.iter().rev().find_map(|event| match &event.what {
+            Happened::Ended(error) => error.as_ref(),
+            _ => None,
+        });
+        Some(match (error, self.answered()) {
+            (Some(error), _) => error.cause(),
+            (None, Some(Answered::Refused(_))) => "refused",
+            (None, Some(Answered::StoreFailed(_))) => "store",
+            (None, Some(Answered::Saved(_))) if self.acknowledged() => "registered",
+            (None, Some(Answered::SignedIn(_) | Answered::Offered(_))) if self.acknowledged() => {
+                "signed-in"
+            }
+            (None, _) => "nothing-asked",
+        })
+    }
+
+    /// Whether it ended as its script says. `None` while it runs.
+    #[must_use]
+    pub fn as_scripted(&self) -> Option<bool> {
+        let outcome = self.outcome()?;
+        if self.problem.is_some() {
+            return Some(false);
+        }
+        if self.script.walk_away.is_some() {
+            return Some(self.walked_away);
+        }
+        let asked = |event: &&Event| matches!(event.what, Happened::Asked(_));
+        let questions = self.events.iter().filter(asked).count();
+        let wanted: &[&str] = match self.script.answer(questions.saturating_sub(1)).choice {
+            Choice::Approve(_) => &["registered", "signed-in"],
+            Choice::Decline | Choice::WrongPin => &["refused"],
+        };
+        Some(wanted.contains(&outcome))
+    }
+}
+
+/// All ceremonies of a bench.
+#[derive(Debug)]
+pub(super) struct Ceremonies {
+    kept: Mutex<Kept>,
+    changed: watch::Sender<()>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    last: u64,
+    ceremonies: BTreeMap<u64, Ceremony>,
+}
+
+impl Ceremonies {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self { kept: Mutex::default(), changed: watch::Sender::new(()) })
+    }
+
+    /// Nothing panics while it is held.
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn begin(&self, phone: &str, script: Script) -> u64 {
+        let mut kept = self.kept();
+        kept.last += 1;
+        let id = kept.last;
+        let (phone, events) = (phone.to_owned(), Vec::new());
+        let (walked_away, problem, over) = Default::default();
+        kept.ceremonies
+            .insert(id, Ceremony { id, phone, script, events, walked_away, problem, over });
+        if kept.ceremonies.len() > KEPT_CEREMONIES {
+            kept.ceremonies.pop_first();
+        }
+        id
+    }
+
+    pub(super) fn update(&self, id: u64, change: impl FnOnce(&mut Ceremony)) {
+        if let Some(ceremony) = self.kept().ceremonies.get_mut(&id) {
+            change(ceremony);
+        }
+        self.changed.send_replace(());
+    }
+
+    pub(super) fn note(&self, id: u64, event: Event) {
+        self.update(id, |ceremony| {
+            ceremony.over |= matches!(event.what, Happened::Ended(_));
+            let last = matches!(event.what, Happened::Ended(_) | Happened::Answered(_));
+            if ceremony.events.len() < KEPT_EVENTS || last {
+                ceremony.events.truncate(KEPT_EVENTS);
+                ceremony.events.push(event);
+            }
+        });
+    }
+
+    pub(super) fn all(&self) -> Vec<Ceremony> {
+        self.kept().ceremonies.values().cloned().collect()
+    }
+
+    pub(super) fn get(&self, id: u64) -> Option<Ceremony> {
+        self.kept().ceremonies.get(&id).cloned()
+    }
+
+    /// Waits until `wanted` gives something. Has no deadline of its own.
+    pub(super) async fn until<T>(&self, mut wanted: impl FnMut() -> Option<T>) -> Option<T> {
+        let mut changed = self.changed.subscribe();
+        loop {
+            changed.mark_unchanged();
+            if let Some(found) = wanted() {
+                return Some(found);
+            }
+            changed.changed().await.ok()?;
+        }
+    }
+}

@@ -100,7 +100,7 @@ pub(super) async fn perform(
     }
 }
 
-fn step(what: Happened, code: impl FnOnce() -> Code) -> Option<Step> {
+pub(super) fn step(what: Happened, code: impl FnOnce() -> Code) -> Option<Step> {
     Some(match what {
         Happened::Listening => Step::Listening(code()),
         Happened::AdvertSeen => Step::AdvertSeen,

@@ -1,5 +1,6 @@
 //! `cabled daemon`: the laptop's service, for every program of its owner.
 
+mod carry;
 mod key;
 mod socket;
 mod there;
@@ -10,6 +11,7 @@ use clap::Args;
 use serde_json::json;
 use tokio::sync::oneshot;
 
+pub(crate) use self::carry::carry;
 pub(crate) use self::socket::{Socket, cause, refused};
 pub(crate) use self::there::{failure, perform, step};
 use super::args::Link;

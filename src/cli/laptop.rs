@@ -9,13 +9,13 @@ use clap::Args;
 use rand_core::RngCore;
 use serde_json::{Value, json};
 
-use super::args::{Link, read_input};
+use super::args::read_input;
 use super::ceremony::Audience;
-use super::failure::{Failure, Status};
+use super::failure::Failure;
 use super::qr::QrStyle;
 use super::ui::{Ui, print};
+use super::way::Way;
 use super::{advice, ceremony, daemon, places, system};
-use crate::channel::l2cap::Framing;
 use crate::client::ceremony::Ceremony as Wanted;
 use crate::client::receipts::Receipts;
 use crate::client::webauthn::{Error, Origin};
@@ -42,19 +42,8 @@ pub(crate) struct Ceremony {
     /// The challenge in base64url, in place of a random one
     #[arg(long, value_name = "BASE64URL", requires = "rp_id")]
     challenge: Option<String>,
-    /// Where to show the code: terminal, url, png:FILE, svg:FILE or none
-    #[arg(long, value_name = "HOW", default_value = "terminal")]
-    qr: QrStyle,
-    /// Offer Bluetooth alone too: works without internet, some phones refuse such a code
-    #[arg(long)]
-    offline: bool,
-    /// How messages are told apart over Bluetooth alone: length, or crlf for phones of an older draft
-    #[arg(long, value_name = "HOW", default_value_t, requires = "offline")]
-    l2cap_framing: Framing,
     #[command(flatten)]
-    socket: daemon::Socket,
-    #[command(flatten)]
-    link: Link,
+    way: Way,
 }
 
 /// Registers a passkey that will be on a phone
@@ -119,31 +108,17 @@ impl Ceremony {
         // What is wrong with the options is found here, whoever performs it.
         let wanted = asked.wanted().map_err(|error| advice::webauthn(&error))?;
         let fields = json!({ "rpId": wanted.rp_id() });
-        let mut terminal = Terminal { ui, qr: &self.qr };
+        let mut terminal = Terminal { ui, qr: &self.way.qr };
         let deliver = |answer: &str| {
             ui.step(done.0, done.1, fields);
             print(answer)
         };
-        if let Some(mut client) = self.daemon().await? {
+        if let Some(mut client) = self.way.daemon().await? {
             let (request, interrupt) = (asked.request(), interrupt.as_mut());
             return daemon::perform(&mut terminal, &mut client, request, interrupt, deliver).await;
         }
-        let l2cap = self.offline.then_some(self.l2cap_framing);
-        let service = ceremony::here(daemon::client(&self.link, l2cap)?, receipts());
+        let service = self.way.service()?;
         ceremony::perform(&mut terminal, &service, wanted, interrupt.as_mut(), deliver).await
-    }
-
-    /// The daemon, if it runs and nothing is asked for that it would do in another way.
-    async fn daemon(&self) -> Result<Option<control::Client>, Failure> {
-        match self.link.is_named() || self.offline {
-            true if self.socket.is_named() => {
-                let error = "the daemon has a radio, a relay and a way to phones of its own";
-                let hint = "give these options to cabled daemon, or leave out --socket";
-                Err(Failure::new(Status::Usage, error, hint))
-            }
-            true => Ok(None),
-            false => self.socket.client_if_any().await,
-        }
     }
 }
 

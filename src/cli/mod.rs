@@ -10,14 +10,18 @@ mod camera;
 mod ceremony;
 #[cfg(target_os = "linux")]
 pub mod companion;
+mod conversation;
 mod daemon;
 mod demo;
 #[cfg(target_os = "linux")]
 mod doctor;
+mod enroll;
 mod failure;
+mod formats;
 pub mod image;
 mod inspect;
 mod laptop;
+mod pam;
 mod phone;
 mod places;
 mod proxies;
@@ -26,6 +30,7 @@ mod receipts;
 mod relay;
 pub mod relying_party;
 pub mod screen;
+mod ssh;
 mod system;
 mod systemd;
 mod terminal;
@@ -34,6 +39,8 @@ mod testbed;
 mod ui;
 mod usage;
 mod watch;
+mod way;
+mod whole_file;
 
 use std::process::ExitCode;
 
@@ -70,6 +77,8 @@ enum Command {
     Watch(watch::Watch),
     Touch(watch::Touch),
     Receipts(receipts::Command),
+    Ssh(ssh::Command),
+    Pam(pam::Command),
     Phone(phone::Phone),
     Relay(relay::Relay),
     Inspect(inspect::Inspect),
@@ -93,6 +102,8 @@ impl Command {
             Self::Watch(command) => command.run(ui).await,
             Self::Touch(command) => command.run(ui).await,
             Self::Receipts(command) => command.run(ui).await,
+            Self::Ssh(command) => command.run(ui).await,
+            Self::Pam(command) => command.run(ui).await,
             Self::Phone(command) => command.run(ui).await,
             Self::Inspect(command) => command.run(ui),
             #[cfg(target_os = "linux")]

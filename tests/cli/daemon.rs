@@ -10,14 +10,14 @@ use crate::three::{Place, in_order};
 use crate::world::{ORIGIN, inner, options_for, site};
 
 /// A place where the daemon runs.
-struct Laptop {
-    place: Place,
+pub(crate) struct Laptop {
+    pub(crate) place: Place,
     /// There until a test ends it.
     daemon: Option<Program>,
 }
 
 impl Laptop {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let place = Place::new();
         let daemon = Some(Self::daemon(&place));
         Self { place, daemon }
@@ -34,14 +34,14 @@ impl Laptop {
     }
 
     /// The program with the receipts of this place.
-    fn at_home(place: &Place, words: &[&str]) -> Command {
+    pub(crate) fn at_home(place: &Place, words: &[&str]) -> Command {
         let mut command = binary();
         command.env("XDG_STATE_HOME", place.path("state")).args(words);
         command
     }
 
     /// A command that finds the daemon by its environment.
-    fn command(&self, words: &[&str]) -> Program {
+    pub(crate) fn command(&self, words: &[&str]) -> Program {
         let mut command = Self::at_home(&self.place, words);
         command.env("CABLED_DAEMON_SOCKET", self.place.path("run/laptop.sock"));
         Program::of(command)
@@ -56,7 +56,7 @@ impl Laptop {
         (laptop, code)
     }
 
-    fn receipts(&self) -> Vec<Value> {
+    pub(crate) fn receipts(&self) -> Vec<Value> {
         of(&self.command(&["receipts", "list", "--json"]).end().succeeded())
     }
 }

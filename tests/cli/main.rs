@@ -11,6 +11,7 @@ mod alone;
 mod daemon;
 mod doctor;
 mod endurance;
+mod enroll;
 mod interrupted;
 mod link;
 mod offline;

@@ -1,7 +1,7 @@
 //! The laptop's key: the passkeys are on a phone nearby, and unmodified programs do not know it.
 
 use crate::login::{LOG_IN, MACHINE, MAPPING};
-use crate::programs::SSH;
+use crate::programs::{SSH, SSH_KEYGEN};
 use crate::world::{Key, REQUESTS};
 
 #[tokio::test]
@@ -41,7 +41,7 @@ async fn libfido2_uses_the_phone() {
 #[ignore = "needs /dev/uhid: tests/run uhid-real"]
 async fn ssh_makes_keys_on_the_phone_and_logs_in() {
     let key = Key::nearby(&["--auto-approve"]).await;
-    key.script(SSH);
+    key.script(&format!("{SSH_KEYGEN}{SSH}"));
     let receipts = key.script("\"$CABLED\" receipts list").out;
     assert!(
         receipts.len() == 2 && receipts.iter().all(|line| line.contains("  ssh:  ")),
@@ -95,4 +95,62 @@ async fn programs_that_leave_and_owners_who_decline() {
     key.owner(&["approve"]).succeeded();
     program.end().succeeded();
     key.keeps(1);
+}
+
+/// A phone of the usual kind: `ssh-keygen`, `fido2-cred` and `pamu2fcfg` refuse what it makes.
+const VOUCHES_FOR_NOTHING: &[&str] = &["--auto-approve", "--attestation", "none"];
+
+#[tokio::test]
+#[ignore = "needs /dev/uhid: tests/run uhid-real"]
+async fn our_keygen_makes_keys_with_which_ssh_logs_in() {
+    for phone in [&["--auto-approve"], VOUCHES_FOR_NOTHING] {
+        let key = Key::nearby(phone).await;
+        key.script(&format!(
+            "\"$CABLED\" ssh keygen --qr none -f id
+            \"$CABLED\" ssh keygen --qr none -f resident --resident --verify-required
+            for key in id resident; do
+                ssh-keygen -y -f \"$key\" | cmp - \"$key.pub\"
+                ssh-keygen -l -f \"$key\" | grep -q ECDSA-SK
+            done
+            {SSH}"
+        ));
+        let receipts = key.script("\"$CABLED\" receipts list").out;
+        let taken = |line: &String| line.contains("  ssh:  ") && !line.contains("orphan");
+        assert!(receipts.len() == 2 && receipts.iter().all(taken), "{receipts:?}");
+        key.keeps(2);
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs /dev/uhid: tests/run uhid-real"]
+async fn what_ssh_keygen_refuses_of_such_a_phone() {
+    let key = Key::nearby(VOUCHES_FOR_NOTHING).await;
+    key.script("! ssh-keygen -q -t ecdsa-sk -N '' -f id; [ ! -e id ]");
+    key.keeps(1);
+}
+
+#[tokio::test]
+#[ignore = "needs /dev/uhid: tests/run uhid-real"]
+async fn our_enrolling_lets_pam_u2f_log_in() {
+    let key = Key::nearby(VOUCHES_FOR_NOTHING).await;
+    let told = key.script(&format!(
+        "{REQUESTS} {MACHINE}
+        \"$CABLED\" pam enroll --qr none --user anna >mapping
+        {LOG_IN}
+        \"$CABLED\" pam enroll --qr none --user anna --file mapping --verify-required
+        [ \"$(wc -l <mapping)\" = 1 ]
+        {LOG_IN}
+        : Now the second key alone.
+        cut -d : -f 1,3 mapping >second
+        mv second mapping
+        grep -q '^anna:[^:]*,es256,+presence+verification$' mapping
+        {LOG_IN}
+        : What one may do, nobody else may.
+        sed -i s/anna/berta/ mapping
+        {LOG_IN}"
+    ));
+    let verdicts: Vec<_> =
+        told.out.iter().filter(|line| ["in", "out"].contains(&line.as_str())).collect();
+    assert_eq!(verdicts, ["in", "in", "in", "out"], "{told:?}");
+    key.keeps(2);
 }

@@ -2,10 +2,14 @@
 
 use crate::world::{Key, REQUESTS};
 
-/// Makes two keys, and logs in with both at a server of this machine's.
-pub(crate) const SSH: &str = "umask 077
+/// Makes two keys.
+pub(crate) const SSH_KEYGEN: &str = "umask 077
     ssh-keygen -q -t ecdsa-sk -N '' -f id
     ssh-keygen -q -t ecdsa-sk -O resident -O verify-required -N '' -f resident
+";
+
+/// Logs in with both at a server of this machine's.
+pub(crate) const SSH: &str = "umask 077
     ssh-keygen -q -t ed25519 -N '' -f host
     cat id.pub resident.pub >authorized
     mkdir -p /run/sshd
@@ -94,7 +98,7 @@ async fn a_silent_look_tells_the_truth_and_no_more() {
 #[ignore = "needs /dev/uhid: tests/run uhid-real"]
 async fn ssh_makes_keys_and_logs_in() {
     let mut key = Key::new().await;
-    key.script(SSH);
+    key.script(&format!("{SSH_KEYGEN}{SSH}"));
     key.tells("Signed in.");
     key.tells("Signed in.");
     key.stops();

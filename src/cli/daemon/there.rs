@@ -65,7 +65,7 @@ pub(crate) async fn perform(
     Ok(())
 }
 
-async fn cancel(client: &mut Client, transaction: Option<u64>) {
+pub(super) async fn cancel(client: &mut Client, transaction: Option<u64>) {
     if let Some(transaction) = transaction {
         // One that is over already tells so itself.
         let _over = client.cancel_transaction(CancelTransactionRequest { transaction }).await;
@@ -97,7 +97,7 @@ pub(crate) fn failure(failure: TransactionFailure) -> Failure {
     Failure::new(status, failure.text, failure.hint)
 }
 
-fn unfinished() -> Failure {
+pub(super) fn unfinished() -> Failure {
     let error = "the daemon stopped before the end was known";
     Failure::new(Status::Failure, error, "start it again with: cabled daemon")
 }

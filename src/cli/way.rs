@@ -1,0 +1,50 @@
+//! How the laptop gets to a phone: through the daemon that runs, or with a radio of this process.
+
+use clap::Args;
+
+use super::args::Link;
+use super::failure::{Failure, Status};
+use super::qr::QrStyle;
+use super::{ceremony, daemon, laptop};
+use crate::channel::l2cap::Framing;
+use crate::client::service::Service;
+use crate::frontend::control;
+
+/// What every command takes that asks a phone for something.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Way {
+    /// Where to show the code: terminal, url, png:FILE, svg:FILE or none
+    #[arg(long, value_name = "HOW", default_value = "terminal")]
+    pub(super) qr: QrStyle,
+    /// Offer Bluetooth alone too: works without internet, some phones refuse such a code
+    #[arg(long)]
+    offline: bool,
+    /// How messages are told apart over Bluetooth alone: length, or crlf for phones of an older draft
+    #[arg(long, value_name = "HOW", default_value_t, requires = "offline")]
+    l2cap_framing: Framing,
+    #[command(flatten)]
+    socket: daemon::Socket,
+    #[command(flatten)]
+    link: Link,
+}
+
+impl Way {
+    /// The daemon, if it runs and nothing is asked for that it would do in another way.
+    pub(super) async fn daemon(&self) -> Result<Option<control::Client>, Failure> {
+        match self.link.is_named() || self.offline {
+            true if self.socket.is_named() => {
+                let error = "the daemon has a radio, a relay and a way to phones of its own";
+                let hint = "give these options to cabled daemon, or leave out --socket";
+                Err(Failure::new(Status::Usage, error, hint))
+            }
+            true => Ok(None),
+            false => self.socket.client_if_any().await,
+        }
+    }
+
+    /// The service in this process.
+    pub(super) fn service(&self) -> Result<Service, Failure> {
+        let l2cap = self.offline.then_some(self.l2cap_framing);
+        Ok(ceremony::here(daemon::client(&self.link, l2cap)?, laptop::receipts()))
+    }
+}

@@ -107,7 +107,8 @@ async fn here(
             // Whether the phone heard it is told by the events.
             let _told = carrier.finish().await;
             while let Some(event) = events.next().await {
-                tell(event)?;
+                // What was delivered stays delivered, also if nobody reads the rest.
+                let _unread = tell(event);
             }
             return delivered;
         }

@@ -138,6 +138,11 @@ impl Old {
         let place = match file.canonicalize() {
             Ok(place) => place,
             Err(error) if error.kind() == ErrorKind::NotFound => {
+                if file.is_symlink() {
+                    let error = format!("{} is a link to nothing", file.display());
+                    let hint = "make the file that it leads to, or name another one with --file";
+                    return Err(Failure::new(Status::Usage, error, hint));
+                }
                 let (place, text) = (file.to_owned(), String::new());
                 return Ok(Self { place, text, metadata: None });
             }

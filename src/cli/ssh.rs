@@ -139,11 +139,14 @@ impl Keygen {
         if self.file.is_none() {
             make_folder(&files.private)?;
         }
-        if !self.force {
-            for file in [&files.private, &files.public] {
-                if file.symlink_metadata().is_ok() {
-                    return Err(there_already(file));
+        for file in [&files.private, &files.public] {
+            match file.symlink_metadata() {
+                Ok(_) if !self.force => return Err(there_already(file)),
+                Ok(old) if !old.is_file() && !old.is_symlink() => {
+                    let error = format!("{} is no file", file.display());
+                    return Err(Failure::new(Status::Usage, error, "name another file with -f"));
                 }
+                _ => {}
             }
         }
         // Whether the folder can be written to.
@@ -179,14 +182,51 @@ impl Files {
             let line = format!("{}\n", pair.public_line());
             let public = Written::new(&self.public, &line, 0o644)?;
             if force {
+                let kept = Kept::of(&self.private)?;
                 private.replace()?;
-                return public.replace();
+                return public.replace().inspect_err(|_| kept.back());
             }
             private.place()?;
             // Somebody was quicker: no half of a pair stays.
             public.place().inspect_err(|_| drop(fs::remove_file(&self.private)))
         };
         write().map_err(|error| unwritable(self, &error))
+    }
+}
+
+/// A file that is to be replaced, under a second name until that is known to have gone well.
+struct Kept {
+    place: PathBuf,
+    /// `None` if there was no file.
+    second: Option<PathBuf>,
+}
+
+impl Kept {
+    fn of(place: &Path) -> std::io::Result<Self> {
+        let place = place.to_owned();
+        if place.symlink_metadata().is_err() {
+            return Ok(Self { place, second: None });
+        }
+        let mut name = place.clone().into_os_string();
+        name.push(format!(".{:016x}.old", system::random().next_u64()));
+        let second = PathBuf::from(name);
+        fs::hard_link(&place, &second)?;
+        Ok(Self { place, second: Some(second) })
+    }
+
+    /// No half of a pair stays, and no old half is lost.
+    fn back(&self) {
+        let _cannot_be_undone = match &self.second {
+            Some(second) => fs::rename(second, &self.place),
+            None => fs::remove_file(&self.place),
+        };
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        // After it went back there is none.
+        let _gone = self.second.as_ref().map(fs::remove_file);
     }
 }
 

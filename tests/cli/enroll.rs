@@ -88,6 +88,42 @@ fn ssh_gets_a_key_pair_without_a_daemon() {
 }
 
 #[test]
+fn an_old_key_is_lost_to_a_new_pair_only() {
+    let laptop = Laptop::start();
+    let folder = laptop.place.path("keys");
+    let file = format!("{folder}/id");
+    let public = format!("{file}.pub");
+    // What cannot be replaced is known before anybody looks for the phone.
+    std::fs::create_dir_all(&public).unwrap();
+    for words in [["-f", &file], ["-f", &folder]] {
+        let all = [&["ssh", "keygen", "--force"][..], &words].concat();
+        let (error, _) = laptop.command(&all).end().failed(2);
+        assert!(error.ends_with("is no file"), "{error}");
+    }
+    std::fs::remove_dir(&public).unwrap();
+    std::fs::write(&file, "old").unwrap();
+    let mut asking = laptop.command(&["ssh", "keygen", "--force", "-f", &file, "--qr", "url"]);
+    let code = asking.begins("FIDO:/");
+    std::fs::create_dir(&public).unwrap();
+    let phone = laptop.place.phone(&code, VOUCHES_FOR_NOTHING);
+    asking.end().failed(9);
+    phone.end().succeeded();
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "old");
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 2);
+}
+
+#[test]
+fn a_link_to_nothing_stays_one() {
+    let place = Place::new();
+    let link = place.path("mapping");
+    std::os::unix::fs::symlink(place.path("nowhere"), &link).unwrap();
+    let (error, _) =
+        alone(&place, &["pam", "enroll", "--user", "anna", "--file", &link]).end().failed(2);
+    assert!(error.ends_with("is a link to nothing"), "{error}");
+    assert!(Path::new(&link).is_symlink());
+}
+
+#[test]
 fn ssh_gets_a_key_pair_through_the_daemon() {
     let laptop = Laptop::start();
     let file = laptop.place.path("id");

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::probe::{Kind, kind};
 use super::{Device, Error, Event};
-use crate::ctap::hid::{ChannelId, Input, Machine, Output, Request, RequestId};
+use crate::ctap::hid::{Input, Machine, Output, Request, RequestId};
 use crate::ctap::{Command, respond};
 
 /// What a key is called.
@@ -50,7 +50,7 @@ impl Job {
 
     /// On which channel it came.
     #[cfg(feature = "client")]
-    pub(crate) fn channel(&self) -> ChannelId {
+    pub(crate) fn channel(&self) -> crate::ctap::hid::ChannelId {
         self.request.channel
     }
 

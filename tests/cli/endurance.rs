@@ -1,6 +1,7 @@
 //! The daemon over many requests: its memory stays, and no scan does.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use cabled::frontend::control;
@@ -10,9 +11,10 @@ use cabled::frontend::control::v1::{BeginRequest, Registration, SignIn, TakeRequ
 use cabled::frontend::grpc;
 use cabled::frontend::grpc::v1::SubmitQrRequest;
 use serde_json::json;
+use tokio::sync::Semaphore;
 
 use crate::program::Program;
-use crate::three::Place;
+use crate::three::{Place, relay};
 use crate::world::{ORIGIN, PATIENCE, options_for, request_for, scans};
 
 /// Requests one after the other: as many as a laptop has in some months with `tests/run --full`.
@@ -41,34 +43,46 @@ fn sign_in() -> BeginRequest {
 }
 
 /// One request, and a phone that scans its code as soon as it has time for it.
-async fn ceremony(request: BeginRequest, mut laptop: control::Client, mut phone: grpc::Client) {
+async fn ceremony(
+    request: BeginRequest,
+    mut laptop: control::Client,
+    mut phone: grpc::Client,
+    hands: Arc<Semaphore>,
+) {
     let mut events = laptop.begin(request).await.unwrap().into_inner();
-    let mut answered = None;
+    let (mut answered, mut hand) = (None, None);
     while let Some(event) = events.message().await.unwrap() {
         match event.what {
-            Some(Step::Listening(code)) => loop {
-                let scan = SubmitQrRequest { text: code.text.clone(), any_age: true };
-                match phone.submit_qr(scan).await {
-                    Ok(_) => break,
-                    Err(busy) if busy.code() == tonic::Code::ResourceExhausted => {
-                        tokio::time::sleep(Duration::from_millis(5)).await;
+            Some(Step::Listening(code)) => {
+                hand = Some(Arc::clone(&hands).acquire_owned().await.unwrap());
+                // The last one may not be quite over on the phone.
+                loop {
+                    let scan = SubmitQrRequest { text: code.text.clone(), any_age: true };
+                    match phone.submit_qr(scan).await {
+                        Ok(_) => break,
+                        Err(busy) if busy.code() == tonic::Code::ResourceExhausted => {
+                            tokio::time::sleep(Duration::from_millis(20)).await;
+                        }
+                        Err(other) => panic!("{other}"),
                     }
-                    Err(other) => panic!("{other}"),
                 }
-            },
+            }
             Some(Step::Answered(_)) => answered = Some(event.transaction),
             Some(Step::Ended(ended)) => assert_eq!(ended.failure, None),
             _ => {}
         }
     }
     let transaction = answered.unwrap();
+    drop(hand);
     // Of a sign-in there is nothing to take.
     let _nothing = laptop.take(TakeRequest { transaction }).await;
 }
 
 #[tokio::test]
 async fn many_requests_leave_the_daemon_as_it_was() {
-    let place = Place::new();
+    let mut place = Place::new();
+    // All of the phone's tunnels come from one address, and faster than any one person's would.
+    (place.relay, place.url) = relay(&["--tunnel-rate-per-address", "1000"]);
     let (radio, pin) = (place.radio(), place.path("pin"));
     let link = ["--radio", &radio, "--relay", &place.url];
     let (phones, laptops) = (place.path("run/phone.sock"), place.path("run/laptop.sock"));
@@ -84,8 +98,9 @@ async fn many_requests_leave_the_daemon_as_it_was() {
     let phone = grpc::connect(Path::new(&phones)).await.unwrap();
     let laptop = control::connect(Path::new(&laptops)).await.unwrap();
 
+    let hands = Arc::new(Semaphore::new(cabled::authenticator::service::MAX_RUNNING));
     let one = |request| {
-        let ceremony = ceremony(request, laptop.clone(), phone.clone());
+        let ceremony = ceremony(request, laptop.clone(), phone.clone(), Arc::clone(&hands));
         async { tokio::time::timeout(PATIENCE, ceremony).await.unwrap() }
     };
     one(registration()).await;
@@ -104,7 +119,7 @@ async fn many_requests_leave_the_daemon_as_it_was() {
     for _ in 0..5 {
         let laptop = control::connect(Path::new(&laptops)).await.unwrap();
         for _ in 0..10 {
-            all.spawn(ceremony(sign_in(), laptop.clone(), phone.clone()));
+            all.spawn(ceremony(sign_in(), laptop.clone(), phone.clone(), Arc::clone(&hands)));
         }
     }
     let done = async { while all.join_next().await.is_some_and(|done| done.is_ok()) {} };

@@ -76,12 +76,12 @@ fn ceremonies_are_reported_with_their_causes() {
         register() {{
             rm -f code
             {program} register --rp-id passkeys.example --user "$1" --qr url >result 2>code & laptop=$!
-            until grep -q ^FIDO: code; do sleep 0.05; done
+            until grep -qs ^FIDO: code; do sleep 0.05; done
             ask POST /v1/ceremonies "{{\"qr\":\"$(grep ^FIDO: code)\",\"script\":$2}}"
             wait $laptop
         }}
         register anna '{{}}' && ! register ben '{{"answers":[{{"do":"decline"}}]}}' &&
-            ! register carl '{{"answers":[{{"do":"wrong-pin"}}],"walkAway":"after-answer"}}' &&
+            ! register carl '{{"answers":[{{"do":"wrong-pin"}}],"walkAway":"after-consent"}}' &&
             ! ask GET /v1/ceremonies/9 ""
         "#
     );

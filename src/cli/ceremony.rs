@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use super::failure::Failure;
 use super::{advice, system};
-use crate::client::Client;
 use crate::client::ceremony::Ceremony;
 use crate::client::receipts::Receipts;
 use crate::client::service::{Event, Happened, Service, Sources};
+use crate::client::{Client, Progress};
 use crate::hybrid::qr::ChannelKind;
 
 /// Who watches a ceremony.
@@ -31,11 +31,8 @@ pub(super) trait Audience {
 pub(super) enum Step {
     /// The radio listens; with what is shown to the phone.
     Listening(Code),
-    AdvertSeen,
-    FallingBack,
-    TryingAgain,
-    Connected(ChannelKind),
-    WaitingForUser,
+    /// Any of the others.
+    Next(Progress),
     Note(String),
 }
 
@@ -102,12 +99,8 @@ pub(super) async fn perform(
 
 pub(super) fn step(what: Happened, code: impl FnOnce() -> Code) -> Option<Step> {
     Some(match what {
-        Happened::Listening => Step::Listening(code()),
-        Happened::AdvertSeen => Step::AdvertSeen,
-        Happened::FallingBack => Step::FallingBack,
-        Happened::TryingAgain => Step::TryingAgain,
-        Happened::Connected { via } => Step::Connected(via),
-        Happened::WaitingForUser => Step::WaitingForUser,
+        Happened::Step(Progress::Listening) => Step::Listening(code()),
+        Happened::Step(step) => Step::Next(step),
         Happened::Note(text) => Step::Note(text),
         _ => return None,
     })
@@ -119,21 +112,29 @@ pub(super) fn show(audience: &mut impl Audience, step: Step) -> Result<(), Failu
             audience.qr(&code.text)?;
             audience.step("listening", scan_this(code.offline));
         }
-        Step::AdvertSeen => audience.step("advert-seen", "Connecting to your phone..."),
-        Step::FallingBack => {
-            let words = "Bluetooth alone does not do; trying over the internet...";
-            audience.step("falling-back", words);
-        }
-        Step::TryingAgain => {
-            audience.step("trying-again", "That did not do; trying Bluetooth once more...");
-        }
-        Step::Connected(via) => audience.connected(via),
-        Step::WaitingForUser => {
-            audience.step("waiting-for-user", "Follow the steps on your phone.");
-        }
+        Step::Next(step) => next(audience, &step),
         Step::Note(text) => audience.note(&text),
     }
     Ok(())
+}
+
+fn next(audience: &mut impl Audience, step: &Progress) {
+    match step {
+        // Shown with its code.
+        Progress::Listening => {}
+        Progress::AdvertSeen => audience.step("advert-seen", "Connecting to your phone..."),
+        Progress::FallingBack => {
+            let words = "Bluetooth alone does not do; trying over the internet...";
+            audience.step("falling-back", words);
+        }
+        Progress::TryingAgain => {
+            audience.step("trying-again", "That did not do; trying Bluetooth once more...");
+        }
+        Progress::Connected { via } => audience.connected(*via),
+        Progress::WaitingForUser => {
+            audience.step("waiting-for-user", "Follow the steps on your phone.");
+        }
+    }
 }
 
 fn scan_this(offline: bool) -> &'static str {

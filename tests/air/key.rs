@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use cabled::client::Progress as Step;
 use cabled::client::key::{self, Progress};
 use cabled::client::service::{Event, Events, Happened, Purpose, Service, TransactionId};
 use cabled::ctap::hid::{ChannelId, HidCommand, Packet, fragments};
@@ -122,7 +123,8 @@ impl Desk {
 
     /// Waits for the next code, and scans it.
     async fn phone_comes(&mut self) -> (TransactionId, crate::world::Scanning) {
-        let shown = until(&mut self.watched, |what| matches!(what, Happened::Listening)).await;
+        let shown =
+            until(&mut self.watched, |what| matches!(what, Happened::Step(Step::Listening))).await;
         let code = self.service.code(shown.transaction).unwrap();
         (shown.transaction, self.world.scan(&code))
     }
@@ -275,7 +277,8 @@ async fn a_look_for_the_unknown_fetches_the_phone_and_goes_on_with_it() {
 
     // Whoever says no says that it is not there.
     desk.asks(channel, &sign_in(&[&id], Some(false)).encode());
-    let shown = until(&mut desk.watched, |what| matches!(what, Happened::Listening)).await;
+    let shown =
+        until(&mut desk.watched, |what| matches!(what, Happened::Step(Step::Listening))).await;
     desk.service.cancel(shown.transaction).unwrap();
     assert_eq!(desk.answered(channel).await, [Status::NO_CREDENTIALS.0]);
     desk.ends().await;

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cabled::authenticator::State;
-use cabled::client;
 use cabled::client::ceremony::{Answer, Ceremony, Error};
 use cabled::client::receipts::Receipts;
 use cabled::client::service::{
     About, Error as Refused, Event, Events, Happened, MAX_RUNNING, Purpose, Service, Sources,
 };
+use cabled::client::{self, Progress as Step};
 use cabled::ctap::Status;
 use cabled::hybrid;
 use serde_json::json;
@@ -58,7 +58,7 @@ async fn a_registration_leaves_a_receipt_that_the_program_closes() {
     let Happened::Begun(about) = begun.what else { panic!("{begun:?}") };
     let wanted = (Purpose::Register, "passkeys.example", "anna");
     assert_eq!((about.purpose(), about.rp_id(), about.user_name()), wanted);
-    until(&mut events, |what| matches!(what, Happened::Listening)).await;
+    until(&mut events, |what| matches!(what, Happened::Step(Step::Listening))).await;
     assert_eq!(service.code(transaction.id()).as_deref(), Some(transaction.code()));
     let phone = world.scan(transaction.code());
     let answer = soon("the answer", transaction.answer()).await.unwrap();
@@ -107,7 +107,7 @@ async fn whoever_lets_go_withdraws_and_whoever_watches_may_cancel() {
         let mut transaction = service.begin(registration("anna")).unwrap();
         let mut events = service.events(Some(transaction.id()));
         let phone = world.scan(transaction.code());
-        until(&mut events, |what| matches!(what, Happened::WaitingForUser)).await;
+        until(&mut events, |what| matches!(what, Happened::Step(Step::WaitingForUser))).await;
         world.user.is_asked().await;
         if drops {
             drop(transaction);
@@ -138,7 +138,7 @@ async fn many_programs_share_one_scan_and_one_too_many_is_refused() {
     assert_eq!(service.running().len(), MAX_RUNNING);
     let mut events = service.events(None);
     for _ in 0..MAX_RUNNING {
-        until(&mut events, |what| matches!(what, Happened::Listening)).await;
+        until(&mut events, |what| matches!(what, Happened::Step(Step::Listening))).await;
     }
     assert_eq!(crate::world::scans(&world.folder.path().join("air")), 1);
     // Each code leads to its own program.

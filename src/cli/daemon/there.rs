@@ -9,6 +9,7 @@ use super::socket::refused;
 use crate::cli::advice;
 use crate::cli::ceremony::{Audience, Code, Step, show};
 use crate::cli::failure::{Failure, Status};
+use crate::client::Progress;
 use crate::frontend::control::Client;
 use crate::frontend::control::v1::event::What;
 use crate::frontend::control::v1::{
@@ -78,14 +79,16 @@ pub(crate) fn step(what: What) -> Option<Step> {
         What::Listening(code) => {
             Step::Listening(Code { text: code.text, offline: code.offers_bluetooth })
         }
-        What::AdvertSeen(_) => Step::AdvertSeen,
-        What::FallingBack(_) => Step::FallingBack,
-        What::TryingAgain(_) => Step::TryingAgain,
-        What::Connected(connected) => Step::Connected(match connected.via.as_str() {
-            "bluetooth" => ChannelKind::L2cap,
-            _ => ChannelKind::Tunnel,
+        What::AdvertSeen(_) => Step::Next(Progress::AdvertSeen),
+        What::FallingBack(_) => Step::Next(Progress::FallingBack),
+        What::TryingAgain(_) => Step::Next(Progress::TryingAgain),
+        What::Connected(connected) => Step::Next(Progress::Connected {
+            via: match connected.via.as_str() {
+                "bluetooth" => ChannelKind::L2cap,
+                _ => ChannelKind::Tunnel,
+            },
         }),
-        What::WaitingForUser(_) => Step::WaitingForUser,
+        What::WaitingForUser(_) => Step::Next(Progress::WaitingForUser),
         What::Note(note) => Step::Note(note.text),
         _ => return None,
     })

@@ -246,19 +246,9 @@ fn end(service: &Service, id: TransactionId, error: Option<Arc<Error>>) {
 /// Tells the steps until there will be none.
 async fn tell(service: Service, id: TransactionId, mut progress: ProgressStream) {
     while let Some(step) = progress.next().await {
-        service.note(
-            id,
-            match step {
-                Progress::Listening => Happened::Listening,
-                Progress::AdvertSeen => Happened::AdvertSeen,
-                Progress::FallingBack => Happened::FallingBack,
-                Progress::TryingAgain => Happened::TryingAgain,
-                Progress::Connected { via } => {
-                    service.0.list.show(id, None);
-                    Happened::Connected { via }
-                }
-                Progress::WaitingForUser => Happened::WaitingForUser,
-            },
-        );
+        if matches!(step, Progress::Connected { .. }) {
+            service.0.list.show(id, None);
+        }
+        service.note(id, Happened::Step(step));
     }
 }

@@ -4,9 +4,8 @@
 
 use std::sync::Arc;
 
-use crate::client::ceremony;
 use crate::client::receipts::ReceiptNumber;
-use crate::hybrid::qr::ChannelKind;
+use crate::client::{Progress, ceremony};
 pub use crate::journal::KEPT_EVENTS;
 use crate::journal::{self, Told};
 use crate::printable::{printable, printable_within};
@@ -34,21 +33,9 @@ pub struct Event {
 pub enum Happened {
     /// A program asked for something.
     Begun(About),
-    /// The radio listens: the code is to be shown, see [`super::Service::code`].
-    Listening,
-    /// The phone is near and a data channel to it is being opened.
-    AdvertSeen,
-    /// Bluetooth alone did not do, so the tunnel is being opened.
-    FallingBack,
-    /// Nothing else did either, so Bluetooth alone gets a second try.
-    TryingAgain,
-    /// The phone proved that it read the code.
-    Connected {
-        /// Over which kind of data channel.
-        via: ChannelKind,
-    },
-    /// The phone has the request; its user decides.
-    WaitingForUser,
+    /// The next step was done. While the radio listens the code is to be shown, see
+    /// [`super::Service::code`].
+    Step(Progress),
     /// The answer is there for the program.
     Answered,
     /// A remark that stops nothing.

@@ -3,9 +3,10 @@
 //! Depends on `client` and the generated code only.
 
 use super::v1;
+use crate::client::Progress;
 use crate::client::ceremony::Error;
 use crate::client::receipts::{Receipt, ReceiptNumber};
-use crate::client::service::{About, Event, Happened, Purpose, Service};
+use crate::client::service::{About, Event, Happened, Purpose, Service, TransactionId};
 
 /// What people are told about what ended a transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,16 +68,7 @@ pub(super) fn event(event: &Event, service: &Service, words: Words) -> v1::Event
             rp_id: about.rp_id().to_owned(),
             user_name: about.user_name().to_owned(),
         }),
-        Happened::Listening => {
-            let text = service.code(event.transaction).unwrap_or_default();
-            let svg = (words.draw)(&text).filter(|_| !text.is_empty()).unwrap_or_default();
-            W::Listening(v1::Listening { text, svg, offers_bluetooth: service.offers_l2cap() })
-        }
-        Happened::AdvertSeen => W::AdvertSeen(v1::AdvertSeen {}),
-        Happened::FallingBack => W::FallingBack(v1::FallingBack {}),
-        Happened::TryingAgain => W::TryingAgain(v1::TryingAgain {}),
-        Happened::Connected { via } => W::Connected(v1::Connected { via: via.name().to_owned() }),
-        Happened::WaitingForUser => W::WaitingForUser(v1::WaitingForUser {}),
+        Happened::Step(step) => self::step(step, event.transaction, service, words),
         Happened::Answered => W::Answered(v1::Answered::default()),
         Happened::Note(text) => W::Note(v1::Note { text: text.clone() }),
         Happened::Ended(error) => {
@@ -90,6 +82,23 @@ pub(super) fn event(event: &Event, service: &Service, words: Words) -> v1::Event
         transaction: event.transaction.0,
         at: event.at,
         what: Some(what),
+    }
+}
+
+fn step(step: &Progress, id: TransactionId, service: &Service, words: Words) -> v1::event::What {
+    use v1::event::What as W;
+    match step {
+        Progress::Listening => {
+            let text = service.code(id).unwrap_or_default();
+            let drawn = (!text.is_empty()).then(|| (words.draw)(&text)).flatten();
+            let (svg, offers_bluetooth) = (drawn.unwrap_or_default(), service.offers_l2cap());
+            W::Listening(v1::Listening { text, svg, offers_bluetooth })
+        }
+        Progress::AdvertSeen => W::AdvertSeen(v1::AdvertSeen {}),
+        Progress::FallingBack => W::FallingBack(v1::FallingBack {}),
+        Progress::TryingAgain => W::TryingAgain(v1::TryingAgain {}),
+        Progress::Connected { via } => W::Connected(v1::Connected { via: via.name().to_owned() }),
+        Progress::WaitingForUser => W::WaitingForUser(v1::WaitingForUser {}),
     }
 }
 

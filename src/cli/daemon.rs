@@ -12,12 +12,12 @@ use serde_json::json;
 use tokio::sync::oneshot;
 
 pub(crate) use self::carry::carry;
-pub(crate) use self::socket::{Socket, cause, refused};
+pub(crate) use self::socket::{Socket, refused};
 pub(crate) use self::there::{failure, perform, step};
 use super::args::Link;
 use super::failure::{Failure, Status};
 use super::ui::{Ui, event_line, print};
-use super::{advice, ceremony, laptop, qr, system, systemd};
+use super::{advice, ceremony, laptop, plugged, qr, system, systemd};
 use crate::channel::l2cap::Framing;
 use crate::client::ceremony::Error;
 use crate::client::{Client, Config};
@@ -82,7 +82,7 @@ impl Daemon {
             biased;
             () = interrupted => {}
             ended = &mut serving => return ended.map_err(|error| socket::failed(&error)),
-            failure = key::ended(key) => return Err(failure),
+            failure = plugged::ended(key) => return Err(failure),
         }
         systemd::notify("STOPPING=1");
         let words = "Stopping; what is under way is withdrawn.";

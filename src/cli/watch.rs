@@ -11,7 +11,7 @@ use super::failure::{Failure, Status};
 use super::laptop::Terminal;
 use super::qr::QrStyle;
 use super::ui::Ui;
-use super::{daemon, system};
+use super::{daemon, local, system};
 use crate::frontend::control::v1::event::What;
 use crate::frontend::control::v1::{Begun, Event, Purpose, TouchRequest, WatchRequest};
 
@@ -93,7 +93,7 @@ pub(crate) struct Touch {
 impl Touch {
     pub(crate) async fn run(&self, ui: Ui) -> Result<(), Failure> {
         let mut client = self.socket.client().await?;
-        client.touch(TouchRequest {}).await.map_err(|refusal| match daemon::cause(&refusal) {
+        client.touch(TouchRequest {}).await.map_err(|refusal| match local::cause(&refusal) {
             Some("no-such-transaction") => {
                 let hint = "run it while a program asks; see: cabled watch";
                 Failure::new(Status::Usage, "no program asks which security key is meant", hint)

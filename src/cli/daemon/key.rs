@@ -2,10 +2,10 @@
 
 use clap::ValueEnum;
 use serde_json::json;
-use tokio::task::JoinHandle;
 
 use crate::cli::advice;
-use crate::cli::failure::{Failure, Status};
+use crate::cli::failure::Failure;
+use crate::cli::plugged::Key;
 use crate::cli::ui::Ui;
 use crate::client::key::{self, Progress};
 use crate::client::service::Service;
@@ -24,9 +24,6 @@ pub(super) enum Wanted {
     Try,
 }
 
-/// A key that is plugged in until it is dropped.
-pub(super) struct Key(JoinHandle<Failure>);
-
 pub(super) fn plug_in(
     ui: Ui,
     wanted: Option<Wanted>,
@@ -44,27 +41,10 @@ pub(super) fn plug_in(
     let words = "This machine has a security key now: the passkeys on your phone.";
     super::tell(ui, "key-ready", words, json!({ "name": NAME }))?;
     let service = service.clone();
-    let serving = async move {
+    Ok(Some(Key::new(async move {
         let never = std::future::pending();
-        match key::serve(device, service, never, |progress| tell(ui, progress)).await {
-            Ok(()) => Failure::new(Status::Failure, "the virtual key ended", "run it again"),
-            Err(error) => advice::uhid(&error),
-        }
-    };
-    Ok(Some(Key(tokio::spawn(serving))))
-}
-
-impl Drop for Key {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-/// Why the key is gone; without one, never.
-pub(super) async fn ended(key: Option<Key>) -> Failure {
-    let Some(mut key) = key else { return std::future::pending().await };
-    let hint = "run it again with -v";
-    (&mut key.0).await.unwrap_or_else(|error| Failure::because(Status::Failure, &error, hint))
+        key::serve(device, service, never, |progress| tell(ui, progress)).await
+    })))
 }
 
 fn tell(ui: Ui, progress: Progress) {

@@ -8,9 +8,9 @@ use clap::Args;
 use tonic::{Code, Status as Refusal};
 
 use crate::cli::failure::{Failure, Status};
-use crate::cli::places;
+use crate::cli::local::{self, cause};
+use crate::frontend::SocketError;
 use crate::frontend::control::{self, Client};
-use crate::frontend::{CAUSE, SocketError};
 
 /// The service's socket.
 #[derive(Args, Clone, Debug)]
@@ -23,11 +23,7 @@ pub(crate) struct Socket {
 impl Socket {
     /// The place.
     pub(super) fn path(&self) -> Result<PathBuf, Failure> {
-        let usual = || Some(places::runtime()?.join("laptop.sock"));
-        self.path.clone().or_else(usual).ok_or_else(|| {
-            let error = "there is no folder for sockets: XDG_RUNTIME_DIR is not set";
-            Failure::new(Status::Usage, error, "name a place with --socket")
-        })
+        local::socket(self.path.as_ref(), "laptop.sock")
     }
 
     /// Whether a service is named, and so meant.
@@ -56,19 +52,7 @@ impl Socket {
 
 /// There is no service, or no socket for one.
 pub(super) fn failed(error: &SocketError) -> Failure {
-    let (status, hint) = match error {
-        SocketError::InUse(_) => (Status::Usage, "stop that one, or name another --socket"),
-        SocketError::Absent(_) => (Status::Usage, "start it with: cabled daemon"),
-        SocketError::NoSocket(_) => (Status::Storage, "move it away, or name another --socket"),
-        SocketError::OpenFolder(_) => (Status::Storage, "name a folder of your own with --socket"),
-        _ => (Status::Storage, "name a place that you may use with --socket"),
-    };
-    Failure::because(status, error, hint)
-}
-
-/// The cause that the service names.
-pub(crate) fn cause(refusal: &Refusal) -> Option<&str> {
-    refusal.metadata().get(CAUSE)?.to_str().ok()
+    local::failed(error, "cabled daemon")
 }
 
 /// The service's refusal, with an exit status by its cause.

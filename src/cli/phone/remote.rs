@@ -12,7 +12,7 @@ use super::keeper::Place;
 use super::unlock::Vault;
 use crate::authenticator::service::Question;
 use crate::cli::failure::{Failure, Status};
-use crate::cli::places;
+use crate::cli::local;
 use crate::cli::terminal::Terminal;
 use crate::cli::ui::Ui;
 use crate::frontend::grpc::v1::{
@@ -37,11 +37,7 @@ pub(super) struct Socket {
 impl Socket {
     /// The place.
     pub(super) fn path(&self) -> Result<PathBuf, Failure> {
-        let usual = || Some(places::runtime()?.join("phone.sock"));
-        self.socket.clone().or_else(usual).ok_or_else(|| {
-            let error = "there is no folder for sockets: XDG_RUNTIME_DIR is not set";
-            Failure::new(Status::Usage, error, "name a place with --socket")
-        })
+        local::socket(self.socket.as_ref(), "phone.sock")
     }
 
     /// A client of the service, which has to be there.

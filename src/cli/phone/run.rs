@@ -23,6 +23,7 @@ use crate::cli::advice;
 use crate::cli::args::Link;
 use crate::cli::companion::{Fingers, Notes, Words};
 use crate::cli::failure::{Failure, Status};
+use crate::cli::plugged;
 use crate::cli::system;
 use crate::cli::systemd;
 use crate::cli::terminal::Terminal;
@@ -89,7 +90,7 @@ impl Run {
         let prepared = self.prepare(reporter, vault, socket);
         let (service, listener) = or_interrupted(interrupt.as_mut(), prepared).await?;
         let page = self.page(reporter, &service).await?;
-        let key = self.uhid.then(|| key::Key::plug_in(reporter, &service)).transpose()?;
+        let key = self.uhid.then(|| key::plug_in(reporter, &service)).transpose()?;
         // Nobody is asked where everything is approved, and machines read no questions.
         let asks = !self.auto_approve && !ui.is_json();
         let terminal = asks.then(Terminal::open).flatten();
@@ -112,7 +113,7 @@ impl Run {
             biased;
             () = interrupt => {}
             ended = &mut serving => return ended.map_err(|error| remote::failed(&error)),
-            failure = key::ended(key) => return Err(failure),
+            failure = plugged::ended(key) => return Err(failure),
             () = desk.run() => {}
         }
         systemd::notify("STOPPING=1");

@@ -6,14 +6,10 @@ use tonic::{Code, Status as Refusal};
 
 use crate::authenticator::Timestamp;
 use crate::cli::failure::{Failure, Status};
+pub(in crate::cli::phone) use crate::cli::local::cause;
 use crate::cli::phone::date;
-use crate::cli::system;
-use crate::frontend::grpc::{CAUSE, SocketError, UNTIL};
-
-/// The cause that the service names.
-pub(in crate::cli::phone) fn cause(refusal: &Refusal) -> Option<&str> {
-    refusal.metadata().get(CAUSE)?.to_str().ok()
-}
+use crate::cli::{local, system};
+use crate::frontend::grpc::{SocketError, UNTIL};
 
 /// The service's refusal, with an exit status by its cause.
 pub(in crate::cli::phone) fn refused(refusal: &Refusal) -> Failure {
@@ -73,12 +69,5 @@ fn until(refusal: &Refusal) -> String {
 
 /// There is no service, or no socket for one.
 pub(in crate::cli::phone) fn failed(error: &SocketError) -> Failure {
-    let (status, hint) = match error {
-        SocketError::InUse(_) => (Status::Usage, "stop that one, or name another --socket"),
-        SocketError::Absent(_) => (Status::Usage, "start it with: cabled phone run"),
-        SocketError::NoSocket(_) => (Status::Storage, "move it away, or name another --socket"),
-        SocketError::OpenFolder(_) => (Status::Storage, "name a folder of your own with --socket"),
-        _ => (Status::Storage, "name a place that you may use with --socket"),
-    };
-    Failure::because(status, error, hint)
+    local::failed(error, "cabled phone run")
 }

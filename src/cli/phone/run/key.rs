@@ -2,53 +2,31 @@
 //! service.
 
 use serde_json::json;
-use tokio::task::JoinHandle;
 
 use crate::authenticator::key::{self, Progress};
 use crate::authenticator::service::{Error, Service};
 use crate::authenticator::{Outcome, Timestamp};
 use crate::cli::failure::{Failure, Status};
 use crate::cli::phone::Reporter;
+use crate::cli::plugged::Key;
 use crate::cli::{advice, system};
 use crate::uhid::Uhid;
 
 /// The name under which programs list the key.
 const NAME: &str = "cabled virtual FIDO2 key";
 
-/// A key that is plugged in until it is dropped.
-pub(super) struct Key(JoinHandle<Failure>);
-
-impl Key {
-    pub(super) fn plug_in(reporter: Reporter, service: &Service) -> Result<Self, Failure> {
-        let mut engine = service.engine_for_programs().map_err(|error| locked(&error))?;
-        let device = Uhid::create(NAME).map_err(|error| advice::uhid(&error))?;
-        let words = "This machine has a security key now. Stop it with Ctrl-C.";
-        reporter.step("key-ready", words, json!({ "name": NAME }));
-        let serving = async move {
-            let clock = || Timestamp(system::unix_time());
-            let rng = &mut system::random();
-            let tell = |progress: Progress<'_>| tell(reporter, &progress);
-            let never = std::future::pending();
-            match key::serve(device, &mut engine, never, clock, rng, tell).await {
-                Ok(()) => Failure::new(Status::Failure, "the virtual key ended", "run it again"),
-                Err(error) => advice::uhid(&error),
-            }
-        };
-        Ok(Self(tokio::spawn(serving)))
-    }
-}
-
-impl Drop for Key {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-/// Why the key is gone; without one, never.
-pub(super) async fn ended(key: Option<Key>) -> Failure {
-    let Some(mut key) = key else { return std::future::pending().await };
-    let hint = "run it again with -v";
-    (&mut key.0).await.unwrap_or_else(|error| Failure::because(Status::Failure, &error, hint))
+pub(super) fn plug_in(reporter: Reporter, service: &Service) -> Result<Key, Failure> {
+    let mut engine = service.engine_for_programs().map_err(|error| locked(&error))?;
+    let device = Uhid::create(NAME).map_err(|error| advice::uhid(&error))?;
+    let words = "This machine has a security key now. Stop it with Ctrl-C.";
+    reporter.step("key-ready", words, json!({ "name": NAME }));
+    Ok(Key::new(async move {
+        let clock = || Timestamp(system::unix_time());
+        let rng = &mut system::random();
+        let tell = |progress: Progress<'_>| tell(reporter, &progress);
+        let never = std::future::pending();
+        key::serve(device, &mut engine, never, clock, rng, tell).await
+    }))
 }
 
 fn locked(error: &Error) -> Failure {

@@ -1,19 +1,20 @@
 //! The advert: 20 bytes of service data that prove nearness, and the optional suffix behind them.
 //!
 //! Sixteen bytes of plaintext are sealed with one AES block (two phones may scan one QR, so a key
-//! stream would be reused) and a tag of four bytes. Depends on `keys`, `tunnel` and `cbor`.
+//! stream would be reused) and a tag of four bytes (`tag`). Depends on `keys`, `tunnel` and `cbor`.
 //!
 //! Specification: CTAP 2.2 section 11.5.1; the suffix is CTAP 2.3's.
+
+mod tag;
 
 use std::fmt;
 
 use aes::Aes256;
 use aes::cipher::{BlockDecrypt, BlockEncrypt, KeyInit};
-use hmac::{Hmac, Mac};
 use rand_core::{CryptoRng, RngCore};
-use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
+use self::tag::TagKey;
 use super::keys::EidKey;
 use super::tunnel::{RoutingId, TunnelServiceId};
 use crate::cbor::{self, Value};
@@ -145,7 +146,7 @@ pub struct Advert {
 pub fn seal(key: &EidKey, plaintext: &AdvertPlaintext) -> [u8; ADVERT_LEN] {
     let mut block = plaintext.0.into();
     aes(key).encrypt_block(&mut block);
-    let tag = hmac(key).chain_update(block).finalize().into_bytes();
+    let tag = TagKey::new(key.hmac()).tag(&block.into());
     let mut out = [0; ADVERT_LEN];
     out.iter_mut().zip(block.iter().chain(&tag)).for_each(|(o, b)| *o = *b);
     out
@@ -156,14 +157,14 @@ pub fn seal(key: &EidKey, plaintext: &AdvertPlaintext) -> [u8; ADVERT_LEN] {
 #[derive(Clone)]
 pub struct TrialOpener {
     aes: Aes256,
-    hmac: Hmac<Sha256>,
+    tag: TagKey,
 }
 
 impl TrialOpener {
     /// Expands both halves of the key.
     #[must_use]
     pub fn new(key: &EidKey) -> Self {
-        Self { aes: aes(key), hmac: hmac(key) }
+        Self { aes: aes(key), tag: TagKey::new(key.hmac()) }
     }
 
     /// Opens an advert if it was sealed for this transaction.
@@ -179,8 +180,7 @@ impl TrialOpener {
         }
         let (sealed, rest) = service_data.split_first_chunk::<SEALED_LEN>()?;
         let (tag, suffix) = rest.split_first_chunk::<4>()?;
-        let expected = self.hmac.clone().chain_update(sealed).finalize().into_bytes();
-        if !bool::from(expected.get(..4)?.ct_eq(tag)) {
+        if !bool::from(self.tag.tag(sealed).ct_eq(tag)) {
             return None;
         }
         let mut block = (*sealed).into();
@@ -206,11 +206,4 @@ fn aes(key: &EidKey) -> Aes256 {
     let mut bytes = [0; 32];
     bytes.copy_from_slice(key.aes());
     Aes256::new(&bytes.into())
-}
-
-fn hmac(key: &EidKey) -> Hmac<Sha256> {
-    let mut block = [0; 64];
-    block.iter_mut().zip(key.hmac()).for_each(|(b, k)| *b = *k);
-    // HMAC pads a short key with zeros to one block, so this is the same key by a total function.
-    <Hmac<Sha256> as hmac::digest::KeyInit>::new(&block.into())
 }

@@ -97,7 +97,6 @@ const HOMES: &[(&str, &[&str])] = &[
     ("listenfd", &["cli/systemd"]),
     ("minicbor", &["cbor"]),
     ("miniz_oxide", &["authenticator/engine/site_data", "client/webauthn"]),
-    ("psl", &["client/"]),
     ("qrcode", &["cli/"]),
     ("redb", &["authenticator/store", "client/receipts"]),
     ("rustix", &["cli/"]),

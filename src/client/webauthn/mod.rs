@@ -14,7 +14,7 @@
 //! | file | WebAuthn Level 3 section |
 //! |---|---|
 //! | `options`, `response` | 5.1, 5.4, 5.5: JSON |
-//! | `origin` | 5.1.3, 5.1.4: relying party id and origin |
+//! | `origin`, `public_suffix` | 5.1.3, 5.1.4: relying party id and origin |
 //! | `client_data` | 5.8.1 |
 //! | `registration`, `assertion`, `rules` | 5.1.3, 5.1.4 |
 //! | `attestation`, `public_key` | 5.4.7, 5.2.1.1 |
@@ -31,6 +31,7 @@ mod note;
 mod options;
 mod origin;
 mod public_key;
+mod public_suffix;
 mod registration;
 mod response;
 mod rules;
@@ -44,6 +45,7 @@ pub use options::{
     PrfInputs, PrfValues, RequestOptions, RpEntityJson, SelectionJson, UserEntityJson,
 };
 pub use origin::{Origin, RpId};
+pub use public_suffix::public_suffix;
 pub use registration::{PendingRegistration, Registration};
 pub use response::{
     AssertionResponse, AttestationResponse, AuthenticationResponse, CredProps, ExtensionOutputs,

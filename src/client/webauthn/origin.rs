@@ -1,6 +1,6 @@
 //! Which web site may use which relying party id: the rules that bind a passkey to its site.
 //!
-//! Pure: the public suffix list is compiled in. Depends on nothing else of this crate.
+//! Pure: the public suffix list is compiled in, beside this.
 //!
 //! Specification: WebAuthn Level 3, sections 5.1.3 and 5.1.4 (rp.id against the effective domain);
 //! HTML, "is a registrable domain suffix of or is equal to".
@@ -11,6 +11,7 @@ use std::str::FromStr;
 use url::{Host, Url};
 
 use super::error::OriginError;
+use super::public_suffix::public_suffix;
 
 /// The origin of a web site that may use WebAuthn: https, or http on this machine.
 ///
@@ -115,9 +116,7 @@ fn is_registrable_suffix(suffix: &str, host: &str) -> Result<bool, OriginError> 
     if !below(host) {
         return Ok(false);
     }
-    let is_public = |name: &str| psl::suffix_str(name).is_some_and(|public| public == name);
-    let shares_public = psl::suffix_str(host).is_some_and(below);
-    if is_public(suffix) || shares_public {
+    if public_suffix(suffix) == suffix || below(public_suffix(host)) {
         return Err(OriginError::PublicSuffix(suffix.to_owned()));
     }
     Ok(true)

@@ -24,6 +24,7 @@
 //! | `frame` | sealed, padded, typed messages |
 //! | `post_handshake` | the phone's first message |
 //! | `linking` | remembering a phone; what a laptop sends to ring it |
+//! | `listen` | how a phone waits for that at its tunnel service |
 //! | `client`, `authenticator` | the two state machines |
 
 pub mod advert;
@@ -35,6 +36,7 @@ mod error;
 pub mod frame;
 pub mod keys;
 pub mod linking;
+pub mod listen;
 pub mod noise;
 pub mod post_handshake;
 pub mod qr;

@@ -54,7 +54,7 @@ pub enum Error {
     #[error("a client payload is hex, of at most {MAX_CLIENT_PAYLOAD_LEN} bytes")]
     ClientPayload,
     /// A path that no tunnel service has.
-    #[error("the path is none of /cable/new, /cable/connect and /cable/contact")]
+    #[error("the path is none of /cable/new, /cable/connect, /cable/contact and /cable/listen")]
     Path,
     /// The URL starts neither with `wss://` nor with `ws://`.
     #[error("a tunnel service URL starts with wss:// or ws://")]

@@ -1,11 +1,11 @@
-//! What ends a tunnel, and which close code each side is told.
+//! What ends a tunnel or a listener, and which close code each side is told.
 //!
 //! Depends on the WebSocket crate for codes and errors.
 
 use tokio_tungstenite::tungstenite::error::{Error as WsError, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-/// What ended a tunnel. The one whose doing it was is "the sender", the other "the peer".
+/// What ended it. The one whose doing it was is "the sender", the other "the peer".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cause {
     /// The sender said goodbye.
@@ -26,11 +26,29 @@ pub(super) enum Cause {
     Stopping,
     /// The one client came and went before it was joined.
     Abandoned,
+    /// A phone that wants to listen did not prove that the contact id is its own.
+    Unproven,
+    /// The phone listens on another connection.
+    Replaced,
 }
 
 impl Cause {
-    /// Every cause, for the counters.
-    pub(super) const ALL: [Self; 9] = [
+    /// What ends a listener, for the counters.
+    pub(super) const OF_LISTENERS: [Self; 10] = [
+        Self::Goodbye,
+        Self::Dropped,
+        Self::Text,
+        Self::TooLong,
+        Self::Quota,
+        Self::Protocol,
+        Self::Expired,
+        Self::Stopping,
+        Self::Unproven,
+        Self::Replaced,
+    ];
+
+    /// What ends a tunnel, for the counters.
+    pub(super) const OF_TUNNELS: [Self; 9] = [
         Self::Goodbye,
         Self::Dropped,
         Self::Text,
@@ -54,6 +72,8 @@ impl Cause {
             Self::Expired => "expired",
             Self::Stopping => "stopping",
             Self::Abandoned => "abandoned",
+            Self::Unproven => "unproven",
+            Self::Replaced => "replaced",
         }
     }
 
@@ -68,6 +88,8 @@ impl Cause {
             Self::Expired => Some((CloseCode::Policy, "the tunnel's time is over")),
             Self::Stopping => Some((CloseCode::Away, "the relay stops")),
             Self::Abandoned => Some((CloseCode::Away, "the other side is gone")),
+            Self::Unproven => Some((CloseCode::Policy, "the contact id is not proven")),
+            Self::Replaced => Some((CloseCode::Policy, "another connection listens")),
         }
     }
 
@@ -75,7 +97,9 @@ impl Cause {
     pub(super) fn to_peer(self) -> (CloseCode, &'static str) {
         match self {
             Self::Goodbye => (CloseCode::Normal, ""),
-            Self::Dropped | Self::Abandoned => (CloseCode::Away, "the other side is gone"),
+            Self::Dropped | Self::Abandoned | Self::Unproven | Self::Replaced => {
+                (CloseCode::Away, "the other side is gone")
+            }
             Self::Text | Self::TooLong | Self::Protocol => {
                 (CloseCode::Policy, "the other side broke the rules")
             }

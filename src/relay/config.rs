@@ -86,6 +86,12 @@ pub struct Limits {
     pub tunnel_rate: u32,
     /// The same from one IPv4 address or IPv6 network. Default 50.
     pub tunnel_rate_per_address: u32,
+    /// Phones that listen. Default 10,000.
+    pub listeners: usize,
+    /// How long one that listens may be silent; ours sends a ping every 45 seconds. Default 150 seconds.
+    pub listen_idle: Duration,
+    /// How long a phone that is rung may take to say whether it comes. Default 5 seconds.
+    pub ring_deadline: Duration,
     /// Leading bits of an IPv6 address that make a network. Default 64: what one subscriber has at
     /// least.
     pub ipv6_prefix: u8,
@@ -116,6 +122,9 @@ impl Default for Limits {
             connections_per_address: 256,
             tunnel_rate: 1000,
             tunnel_rate_per_address: 50,
+            listeners: 10_000,
+            listen_idle: Duration::from_secs(150),
+            ring_deadline: Duration::from_secs(5),
             ipv6_prefix: 64,
             drain: Duration::from_secs(30),
         }

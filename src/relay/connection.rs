@@ -12,7 +12,9 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::config::Limits;
+use super::contact::{self, Bell};
 use super::http::{self, Verdict};
+use super::listeners::Listeners;
 use super::metrics::{Metrics, Unheard};
 use super::page::{self, Page};
 use super::pipe;
@@ -34,6 +36,7 @@ pub(super) struct Shared {
     pub(super) pages_apart: bool,
     pub(super) proxies: Proxies,
     pub(super) registry: Mutex<Registry<oneshot::Sender<Guest>>>,
+    pub(super) listeners: Mutex<Listeners<Bell>>,
     pub(super) visitors: Mutex<Visitors>,
     pub(super) metrics: Metrics,
 }
@@ -48,6 +51,11 @@ impl Shared {
     /// No method of the registry leaves it half-changed, so a poisoned lock is as good as any.
     pub(super) fn registry(&self) -> MutexGuard<'_, Registry<oneshot::Sender<Guest>>> {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// As [`Self::registry`].
+    pub(super) fn listeners(&self) -> MutexGuard<'_, Listeners<Bell>> {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A page that is not for everybody is none here.
@@ -169,14 +177,13 @@ async fn dispatch(visit: Visit, socket: Socket, verdict: Verdict, stop: Stop) {
         Admission::Over | Admission::Flood => Err(Status::Crowd),
     };
     match verdict {
-        Ok(upgrade) => match &upgrade.endpoint {
-            Endpoint::New(id) => tunnel::host(visit, socket, *id, upgrade, stop).await,
+        Ok(upgrade) => match upgrade.endpoint.clone() {
+            Endpoint::New(id) => tunnel::host(visit, socket, id, upgrade, stop).await,
             Endpoint::Connect(routing_id, id) => {
-                let (routing_id, id) = (*routing_id, *id);
                 tunnel::join(visit, socket, routing_id, id, upgrade).await;
             }
-            // Nobody listens for contacts here.
-            Endpoint::Contact(_) => refuse(&visit, socket, Status::NoPath).await,
+            Endpoint::Contact(id) => contact::ring(visit, socket, &id, upgrade, stop).await,
+            Endpoint::Listen(id) => contact::listen(visit, socket, id, upgrade, stop).await,
         },
         Err(Status::Page(page)) => answer(&visit, socket, &show(&visit.shared, page)).await,
         Err(status) => refuse(&visit, socket, status).await,
@@ -191,7 +198,8 @@ pub(super) fn show(shared: &Shared, page: Page) -> String {
         Page::Metrics => {
             // Taken first, so that no lock is held while the text is written.
             let (connections, tunnels) = (shared.visitors().count(), shared.registry().census());
-            page::metrics(&shared.metrics.text(connections, tunnels, &shared.limits))
+            let listeners = shared.listeners().count();
+            page::metrics(&shared.metrics.text(connections, tunnels, listeners, &shared.limits))
         }
     }
 }

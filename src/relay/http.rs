@@ -8,33 +8,43 @@ use httparse::{EMPTY_HEADER, Request, Status as Parsed};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
+use super::contact::Asked;
 use super::page::Page;
 use super::proxy::{Malformed, Proxies, forwarded};
 use super::status::Status;
-use crate::hybrid::tunnel::{Endpoint, ROUTING_ID_HEADER, RoutingId, SUBPROTOCOL};
+use crate::hybrid::linking::ClientPayload;
+#[cfg(any(fuzzing, test))]
+use crate::hybrid::tunnel::ROUTING_ID_HEADER;
+use crate::hybrid::tunnel::{
+    CLIENT_PAYLOAD_HEADER, Endpoint, SIGNAL_CONNECTION_HEADER, SUBPROTOCOL, decode_client_payload,
+};
 
 /// How long a request head may be.
 pub(super) const MAX_HEAD_LEN: usize = 8 * 1024;
 pub(super) const MAX_HEADERS: usize = 64;
 
+/// A header's name and value.
+pub(super) type Header<'a> = (&'a str, &'a str);
+
 /// A request that may be upgraded.
 #[derive(Debug)]
 pub(super) struct Upgrade {
     pub(super) endpoint: Endpoint,
+    /// What a ring says; there with that endpoint alone.
+    pub(super) asked: Option<Asked>,
     /// Bytes that came after the head: the first frames of an impatient client.
     pub(super) rest: Vec<u8>,
     accept: String,
 }
 
 impl Upgrade {
-    /// The 101 response; an authenticator is told the routing id.
-    pub(super) fn response(&self, routing_id: Option<RoutingId>) -> String {
-        let routing_id =
-            routing_id.map(|id| format!("{ROUTING_ID_HEADER}: {id}\r\n")).unwrap_or_default();
+    /// The 101 response, with one header of the endpoint's own.
+    pub(super) fn response(&self, header: Option<Header<'_>>) -> String {
+        let header = header.map(|(name, value)| format!("{name}: {value}\r\n")).unwrap_or_default();
         format!(
             "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
              Sec-WebSocket-Accept: {}\r\nSec-WebSocket-Protocol: {SUBPROTOCOL}\r\n\
-             {routing_id}\r\n",
+             {header}\r\n",
             self.accept,
         )
     }
@@ -109,8 +119,9 @@ pub(super) fn judge(head: &[u8], proxies: Option<&Proxies>) -> Option<Judged> {
                 return Some(Judged::refused(Status::Forwarded));
             };
             let rest = head.get(length..).unwrap_or_default();
-            let verdict = check(&request).map(|(endpoint, accept)| Upgrade {
+            let verdict = check(&request).map(|(endpoint, asked, accept)| Upgrade {
                 endpoint,
+                asked,
                 accept,
                 rest: rest.to_vec(),
             });
@@ -131,14 +142,14 @@ fn client(request: &Request<'_, '_>, proxies: &Proxies) -> Result<Option<IpAddr>
 #[must_use]
 pub fn fuzz_request_head(head: &[u8]) -> Option<Result<(Endpoint, Vec<u8>, String), String>> {
     let answered = |upgrade: Upgrade| {
-        let answer = upgrade.response(Some(RoutingId::new([1, 2, 3])));
+        let answer = upgrade.response(Some((ROUTING_ID_HEADER, "010203")));
         (upgrade.endpoint, upgrade.rest, answer)
     };
     judge(head, None).map(|judged| judged.verdict.map(answered).map_err(Status::response))
 }
 
 /// Method and path first, so that a browser that strays here gets 404 rather than 400.
-fn check(request: &Request<'_, '_>) -> Result<(Endpoint, String), Status> {
+fn check(request: &Request<'_, '_>) -> Result<(Endpoint, Option<Asked>, String), Status> {
     if request.method != Some("GET") {
         return Err(Status::Method);
     }
@@ -159,7 +170,20 @@ fn check(request: &Request<'_, '_>) -> Result<(Endpoint, String), Status> {
     if !lists(request, "sec-websocket-protocol", SUBPROTOCOL) {
         return Err(Status::BadRequest);
     }
-    Ok((endpoint, derive_accept_key(key)))
+    let asked = match endpoint {
+        Endpoint::Contact(_) => Some(asked(request).ok_or(Status::BadRequest)?),
+        _ => None,
+    };
+    Ok((endpoint, asked, derive_accept_key(key)))
+}
+
+/// What a laptop says when it rings: the one payload that can be read.
+fn asked(request: &Request<'_, '_>) -> Option<Asked> {
+    let mut payloads = values(request, CLIENT_PAYLOAD_HEADER);
+    let only = payloads.next().filter(|_| payloads.next().is_none())?;
+    let payload = decode_client_payload(str::from_utf8(only.trim_ascii()).ok()?).ok()?;
+    let payload = ClientPayload::decode(&payload)?;
+    Some(Asked { payload, signal: lists(request, SIGNAL_CONNECTION_HEADER, "true") })
 }
 
 pub(super) fn values<'a>(

@@ -66,6 +66,9 @@ pub(super) struct Metrics {
     /// Tunnels that ended before a client joined, and those that ended after.
     lonely: Tally<Cause>,
     joined: Tally<Cause>,
+    /// Listeners that are no more, and laptops whose phone said that it comes.
+    listeners: Tally<Cause>,
+    rings: AtomicU64,
     messages: AtomicU64,
     bytes: AtomicU64,
     /// Certificates that were read again, and those that could not be used.
@@ -77,8 +80,10 @@ impl Metrics {
         Self {
             unheard: Tally::new(&Unheard::ALL),
             refused: Tally::new(&Status::REFUSALS),
-            lonely: Tally::new(&Cause::ALL),
-            joined: Tally::new(&Cause::ALL),
+            lonely: Tally::new(&Cause::OF_TUNNELS),
+            joined: Tally::new(&Cause::OF_TUNNELS),
+            listeners: Tally::new(&Cause::OF_LISTENERS),
+            rings: AtomicU64::new(0),
             messages: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             reloads: [const { AtomicU64::new(0) }; 2],
@@ -98,6 +103,15 @@ impl Metrics {
         self.lonely.count(cause);
     }
 
+    pub(super) fn stopped_listening(&self, cause: Cause) {
+        self.listeners.count(cause);
+    }
+
+    /// A phone was rung, and comes.
+    pub(super) fn rung(&self) {
+        self.rings.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Certificate and key have changed, and are in use now or cannot be used.
     pub(super) fn reloaded(&self, used: bool) {
         let [good, bad] = &self.reloads;
@@ -113,7 +127,13 @@ impl Metrics {
     }
 
     /// The text that Prometheus reads.
-    pub(super) fn text(&self, connections: usize, tunnels: Census, limits: &Limits) -> String {
+    pub(super) fn text(
+        &self,
+        connections: usize,
+        tunnels: Census,
+        listeners: usize,
+        limits: &Limits,
+    ) -> String {
         let mut text = Text(String::with_capacity(4096));
         text.family("connections", "gauge", "Connections that are open");
         text.sample("connections", "", connections);
@@ -124,6 +144,10 @@ impl Metrics {
         text.sample("tunnels", r#"{state="joined"}"#, tunnels.joined);
         text.family("tunnels_limit", "gauge", "Tunnels that may be open at a time");
         text.sample("tunnels_limit", "", limits.tunnels);
+        text.family("listeners", "gauge", "Phones that wait to be rung");
+        text.sample("listeners", "", listeners);
+        text.family("listeners_limit", "gauge", "Phones that may wait to be rung");
+        text.sample("listeners_limit", "", limits.listeners);
         text.family("connections_unheard_total", "counter", "Connections without a request");
         for (why, count) in self.unheard.values() {
             let label = format!(r#"{{reason="{}"}}"#, why.label());
@@ -142,12 +166,18 @@ impl Metrics {
                 text.sample("tunnels_ended_total", &label, count);
             }
         }
+        text.family("listeners_ended_total", "counter", "Listeners that ended, by reason");
+        for (cause, count) in self.listeners.values() {
+            let label = format!(r#"{{reason="{}"}}"#, cause.label());
+            text.sample("listeners_ended_total", &label, count);
+        }
         text.family("tls_reloads_total", "counter", "Changed certificates, by what came of them");
         for (result, count) in ["used", "refused"].iter().zip(&self.reloads) {
             let label = format!(r#"{{result="{result}"}}"#);
             text.sample("tls_reloads_total", &label, count.load(Ordering::Relaxed));
         }
         for (name, help, count) in [
+            ("rings_total", "Rings to which a phone said that it comes", &self.rings),
             ("messages_total", "Messages and pings of joined tunnels that ended", &self.messages),
             ("bytes_total", "Bytes of joined tunnels that ended", &self.bytes),
         ] {

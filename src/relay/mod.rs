@@ -4,39 +4,50 @@
 //! ```text
 //!  phone ── /cable/new/TUNNEL ─────────────> 101, X-caBLE-Routing-ID        host of the tunnel
 //!  laptop ─ /cable/connect/ROUTING/TUNNEL ─> 101                            its one guest
+//!
+//!  phone ── /cable/listen/CONTACT ──────────> 101, then proves that the contact is its own
+//!  laptop ─ /cable/contact/CONTACT ─────────> rings it; 101                 host of a tunnel
+//!  phone ── /cable/connect/ROUTING/TUNNEL ──> 101                           its one guest
 //! ```
 //!
-//! Depends on `hybrid::tunnel` only. `registry` decides who meets whom and is pure; `http`
+//! Depends on `hybrid::tunnel`, and on `hybrid::listen` and `linking` for rings. `registry` decides who meets whom and is pure; `http`
 //! reads and answers request heads; `connection` leads one connection through both; `tunnel` makes
-//! it host or guest, and `pipe` is what runs afterwards; `side` answers what is no tunnel on
+//! it host or guest, and `pipe` is what runs afterwards; `contact` is for those who listen and ring, whom
+//! `listeners` knows; `side` answers what is no tunnel on
 //! listeners of its own. The relay sees addresses, times and sizes, never contents: those are sealed.
 //!
 //! | answer | when |
 //! |---|---|
 //! | 200 | `/`, `/healthz`, `/metrics`, and `/readyz` (503 with as many tunnels as allowed, or draining) |
-//! | 400 | not HTTP/1.1, no upgrade, a bad key, no `fido.cable`; what a named proxy says of its client |
+//! | 400 | not HTTP/1.1, no upgrade, a bad key, no `fido.cable`; a ring without payload; what a named proxy says of its client |
 //! | 404 | a path or id that no tunnel service has; nobody waits under that tunnel and routing id |
-//! | 404 | `/cable/contact`: this relay calls no phones; 410 would make laptops forget theirs |
+//! | 404 | no phone listens under that contact id: it may again, so 410 would be wrong |
 //! | 405, 426, 431 | not GET; not version 13; a head over 8 KiB or 64 headers |
 //! | 409 | the tunnel id has its phone already |
-//! | 429 | too many connections, or new tunnels a second, from one address |
-//! | 503 | too many tunnels, or new ones a second; draining |
+//! | 410 | the phone does not know that link: the laptop may forget it |
+//! | 429 | too many connections, or new tunnels a second, from one address; a phone that has too much to do |
+//! | 503 | too many tunnels, or new ones a second, or listeners; draining |
+//! | 504 | the phone that listens does not answer |
 //!
 //! | close code | when |
 //! |---|---|
 //! | 1000, 1001 | the other side said goodbye; is gone, or the relay stops |
 //! | 1003, 1009, 1002 | to whoever sent text, too long a message, or broke the protocol |
-//! | 1008 | a limit: time, messages, bytes; and to the partner of someone who broke a rule |
+//! | 1008 | a limit: time, messages, bytes; to the partner of someone who broke a rule; to a phone that does not prove
+//! its contact id, or listens on another connection |
 
 mod cause;
 mod config;
 mod connection;
+mod contact;
 mod error;
 mod http;
+mod listeners;
 mod metrics;
 mod page;
 mod pipe;
 mod proxy;
+mod random;
 mod rate;
 mod registry;
 mod reload;

@@ -4,19 +4,18 @@
 
 use std::sync::{Arc, Mutex};
 
-use rand_core::RngCore;
-
 use super::LONGEST;
 use super::config::{Config, Limits};
 use super::connection::Shared;
 use super::error::Error;
+use super::listeners::Listeners;
 use super::metrics::Metrics;
 use super::proxy::Proxies;
+use super::random;
 use super::rate::Rate;
 use super::registry::Registry;
 use super::reload::Reloading;
 use super::visitors::Visitors;
-use crate::hybrid::tunnel::RoutingId;
 
 /// Checks the settings, and loads certificate and key.
 pub(super) fn shared(config: &Config) -> Result<Arc<Shared>, Error> {
@@ -31,7 +30,7 @@ pub(super) fn shared(config: &Config) -> Result<Arc<Shared>, Error> {
         return Err(Error::NoProxy);
     }
     let tls = config.tls.clone().map(Reloading::load).transpose()?.map(Arc::new);
-    let routing_id = config.routing_id.map_or_else(random_routing_id, Ok)?;
+    let routing_id = config.routing_id.map_or_else(random::routing_id, Ok)?;
     let limits = Limits { life: config.limits.life.min(LONGEST), ..config.limits };
     let waiting = limits.waiting.min(LONGEST);
     let rate = Rate::per_second(limits.tunnel_rate);
@@ -46,13 +45,7 @@ pub(super) fn shared(config: &Config) -> Result<Arc<Shared>, Error> {
         proxies: Proxies { networks, header: config.proxy_protocol },
         registry: Mutex::new(registry),
         visitors: Mutex::new(visitors),
+        listeners: Mutex::new(Listeners::new(limits.listeners)),
         metrics: Metrics::new(),
     }))
-}
-
-#[allow(clippy::disallowed_types, reason = "the relay is a driver: this is its one random draw")]
-fn random_routing_id() -> Result<RoutingId, Error> {
-    let mut bytes = [0; 3];
-    rand_core::OsRng.try_fill_bytes(&mut bytes).map_err(Error::Random)?;
-    Ok(RoutingId::new(bytes))
 }

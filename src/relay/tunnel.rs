@@ -5,21 +5,21 @@
 
 use std::sync::Arc;
 
-use futures_util::StreamExt;
+use futures_util::{SinkExt, StreamExt};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::Bytes;
+use tokio_tungstenite::tungstenite::{Bytes, Message};
 
 use super::cause::Cause;
 use super::config::Limits;
 use super::connection::{Shared, Visit, refuse};
-use super::http::{self, Upgrade};
+use super::http::{self, Header, Upgrade};
 use super::pipe::{self, End, Meter};
 use super::socket::Socket;
 use super::status::Status;
 use super::stop::Stop;
-use crate::hybrid::tunnel::{RoutingId, TunnelId};
+use crate::hybrid::tunnel::{ROUTING_ID_HEADER, RoutingId, SIGNAL_CONNECTION_HEADER, TunnelId};
 
 /// A client that joins a waiting authenticator.
 pub(super) struct Guest {
@@ -44,17 +44,18 @@ fn meter(limits: &Limits) -> Meter {
     Meter { messages_left: limits.messages, bytes_left: limits.bytes }
 }
 
-/// Answers 101 and makes the socket a WebSocket.
-async fn switch(
+/// Answers 101 and makes the socket a WebSocket for messages of at most `message_len`.
+pub(super) async fn switch(
     shared: &Shared,
     mut socket: Socket,
     upgrade: Upgrade,
-    routing_id: Option<RoutingId>,
+    header: Option<Header<'_>>,
+    message_len: usize,
 ) -> Option<WebSocketStream<Socket>> {
-    let response = upgrade.response(routing_id);
+    let response = upgrade.response(header);
     let sent = timeout(shared.limits.head_deadline, http::send(&mut socket, &response)).await;
     sent.ok()?.ok()?;
-    Some(pipe::accept(socket, upgrade.rest, shared.limits.message_len).await)
+    Some(pipe::accept(socket, upgrade.rest, message_len).await)
 }
 
 pub(super) async fn join(
@@ -71,13 +72,15 @@ pub(super) async fn join(
         Ok(_) => return refuse(&visit, socket, Status::NoTunnel).await,
         Err(refusal) => return refuse(&visit, socket, refusal.into()).await,
     };
-    if let Some(socket) = switch(&visit.shared, socket, upgrade, None).await
+    let message_len = visit.shared.limits.message_len;
+    if let Some(socket) = switch(&visit.shared, socket, upgrade, None, message_len).await
         && let Err(guest) = host.send(Guest { socket, _visit: visit })
     {
         pipe::turn_away(guest.socket).await;
     }
 }
 
+/// A phone waits in a tunnel for its laptop.
 pub(super) async fn host(
     visit: Visit,
     socket: Socket,
@@ -85,29 +88,67 @@ pub(super) async fn host(
     upgrade: Upgrade,
     stop: Stop,
 ) {
-    let (handle, mut guest) = oneshot::channel();
-    let shared = visit.shared.clone();
-    let now = Instant::now().into_std();
-    if !visit.may_open(now) {
-        return refuse(&visit, socket, Status::Haste).await;
-    }
-    let opened = shared.registry().open(tunnel, handle, now);
-    let until = match opened {
-        Ok(until) => Instant::from_std(until),
-        Err(refusal) => return refuse(&visit, socket, refusal.into()).await,
+    let hosting = match Hosting::begin(&visit, tunnel) {
+        Ok(hosting) => hosting,
+        Err(status) => return refuse(&visit, socket, status).await,
     };
-    let lease = Lease { shared: shared.clone(), tunnel };
-    let routing_id = shared.registry().routing_id();
-    let Some(socket) = switch(&shared, socket, upgrade, Some(routing_id)).await else { return };
-    let mut waiting =
-        Waiting { socket, early: Vec::new(), early_len: 0, meter: meter(&shared.limits) };
-    match waiting.until_joined(&shared.limits, &mut guest, until, stop.clone()).await {
-        Ok(guest) => carry(&shared, waiting, guest, lease, stop).await,
-        Err(cause) => {
-            drop(lease);
-            shared.metrics.ended_lonely(cause);
-            tracing::debug!(?cause, "tunnel ended before a client joined");
-            tokio::join!(pipe::close_one(waiting.socket, cause), turn_away(guest));
+    let routing_id = visit.shared.registry().routing_id().to_string();
+    hosting.run(socket, upgrade, Some((ROUTING_ID_HEADER, &routing_id)), stop).await;
+}
+
+/// A tunnel whose host is about to wait in it.
+pub(super) struct Hosting {
+    shared: Arc<Shared>,
+    lease: Lease,
+    guest: oneshot::Receiver<Guest>,
+    until: Instant,
+}
+
+impl Hosting {
+    /// Takes the id, if its address and the relay have room for one more tunnel.
+    pub(super) fn begin(visit: &Visit, tunnel: TunnelId) -> Result<Self, Status> {
+        let (handle, guest) = oneshot::channel();
+        let shared = visit.shared.clone();
+        let now = Instant::now().into_std();
+        if !visit.may_open(now) {
+            return Err(Status::Haste);
+        }
+        let until = Instant::from_std(shared.registry().open(tunnel, handle, now)?);
+        let lease = Lease { shared: shared.clone(), tunnel };
+        Ok(Self { shared, lease, guest, until })
+    }
+
+    /// Answers 101 with this header, waits for the guest, and carries the tunnel to its end. A host that
+    /// was promised so gets a zero byte ahead of what its guest says.
+    pub(super) async fn run(
+        self,
+        socket: Socket,
+        upgrade: Upgrade,
+        header: Option<Header<'_>>,
+        stop: Stop,
+    ) {
+        let Self { shared, lease, mut guest, until } = self;
+        let signals = header.is_some_and(|(name, _)| name == SIGNAL_CONNECTION_HEADER);
+        let message_len = shared.limits.message_len;
+        let switched = switch(&shared, socket, upgrade, header, message_len).await;
+        let Some(socket) = switched else { return };
+        let mut waiting =
+            Waiting { socket, early: Vec::new(), early_len: 0, meter: meter(&shared.limits) };
+        let joined = waiting.until_joined(&shared.limits, &mut guest, until, stop.clone()).await;
+        match joined {
+            Ok(guest) => {
+                if signals {
+                    // A host that is gone is noticed by the pipe.
+                    let _ = waiting.socket.send(Message::Binary(Bytes::from_static(&[0]))).await;
+                }
+                carry(&shared, waiting, guest, lease, stop).await;
+            }
+            Err(cause) => {
+                drop(lease);
+                shared.metrics.ended_lonely(cause);
+                tracing::debug!(?cause, "tunnel ended before a client joined");
+                tokio::join!(pipe::close_one(waiting.socket, cause), turn_away(guest));
+            }
         }
     }
 }

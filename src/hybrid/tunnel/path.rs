@@ -1,4 +1,4 @@
-//! The three paths of a tunnel service, read and written.
+//! The paths of a tunnel service, read and written.
 //!
 //! Depends on the identifiers of its parent and the alphabets of `text`.
 
@@ -35,6 +35,11 @@ impl ContactId {
         &self.0
     }
 
+    /// One that is the hash of a key.
+    pub(in crate::hybrid) fn of_key(hash: [u8; 32]) -> Self {
+        Self(hash.to_vec())
+    }
+
     fn parse(text: &str) -> Result<Self, Error> {
         if text.len() > MAX_CONTACT_ID_LEN.div_ceil(3) * 4 {
             return Err(Error::ContactId);
@@ -58,6 +63,8 @@ pub enum Endpoint {
     Connect(RoutingId, TunnelId),
     /// The laptop asks for a linked phone to be called.
     Contact(ContactId),
+    /// A phone waits to be called; our own way, see [`crate::hybrid::listen`].
+    Listen(ContactId),
 }
 
 impl Endpoint {
@@ -74,6 +81,9 @@ impl Endpoint {
             Self::Contact(contact) => {
                 format!("/cable/contact/{}", text::encode_base64url(contact.expose()))
             }
+            Self::Listen(contact) => {
+                format!("/cable/listen/{}", text::encode_base64url(contact.expose()))
+            }
         }
     }
 
@@ -81,7 +91,7 @@ impl Endpoint {
     ///
     /// # Errors
     ///
-    /// [`Error::Path`] if it is none of the three, otherwise the error of the malformed id.
+    /// [`Error::Path`] if it is none of the four, otherwise the error of the malformed id.
     pub fn parse(target: &str) -> Result<Self, Error> {
         let path = target.split_once('?').map_or(target, |(path, _)| path);
         let mut segments = path.strip_prefix("/cable/").ok_or(Error::Path)?.split('/');
@@ -94,6 +104,7 @@ impl Endpoint {
             (Some("contact"), Some(contact), None, _) => {
                 ContactId::parse(contact).map(Self::Contact)
             }
+            (Some("listen"), Some(contact), None, _) => ContactId::parse(contact).map(Self::Listen),
             _ => Err(Error::Path),
         }
     }

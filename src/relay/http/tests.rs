@@ -33,7 +33,7 @@ fn replaced(index: usize, header: &'static str) -> Vec<&'static str> {
 fn a_good_head_is_upgraded() {
     let upgrade = new(&HEADERS).unwrap();
     assert_eq!(upgrade.endpoint, Endpoint::New(TUNNEL.parse().unwrap()));
-    let response = upgrade.response(Some(RoutingId::new([0xab, 0, 1])));
+    let response = upgrade.response(Some((ROUTING_ID_HEADER, "AB0001")));
     // The example of RFC 6455 section 1.3.
     assert!(response.contains("\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
     assert!(response.contains("\r\nX-caBLE-Routing-ID: AB0001\r\n"));

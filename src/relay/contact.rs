@@ -1,0 +1,206 @@
+//! Phones that listen for laptops, and laptops that ring them.
+//!
+//! A laptop that rings waits in a tunnel of its own, which the phone then joins; so from there on it is a
+//! tunnel as any other. Depends on its siblings and on `hybrid::listen` for what phone and service say.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures_util::{SinkExt, StreamExt};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+
+use super::cause::Cause;
+use super::connection::{Shared, Visit, refuse};
+use super::http::{Header, Upgrade};
+use super::listeners::Ticket;
+use super::pipe::{self, Meter};
+use super::random;
+use super::rate::{Bucket, Rate};
+use super::socket::Socket;
+use super::status::Status;
+use super::stop::Stop;
+use super::tunnel::{Hosting, switch};
+use crate::hybrid::linking::ClientPayload;
+use crate::hybrid::listen::{Answer, MAX_MESSAGE, Ring, Verdict};
+use crate::hybrid::tunnel::{ContactId, SIGNAL_CONNECTION_HEADER, TunnelId};
+
+/// Rings that a phone may leave unanswered.
+const MAX_UNANSWERED: usize = 4;
+/// Messages and pings that a listener may send a second: one in half a minute is usual.
+const CHATTER: u32 = 8;
+
+/// The promise of a message for when the phone is there.
+const SIGNAL: Header<'_> = (SIGNAL_CONNECTION_HEADER, "true");
+
+/// The way to a phone that listens.
+pub(super) type Bell = mpsc::Sender<Rung>;
+
+/// A laptop rings.
+pub(super) struct Rung {
+    payload: ClientPayload,
+    tunnel: TunnelId,
+    verdict: oneshot::Sender<Verdict>,
+}
+
+/// What a request for a contact says.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub(super) payload: ClientPayload,
+    /// The laptop wants to be told when the phone is there.
+    pub(super) signal: bool,
+}
+
+/// A place among the listeners; free when dropped.
+struct Place {
+    shared: Arc<Shared>,
+    contact: ContactId,
+    ticket: Ticket,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.shared.listeners().leave(&self.contact, self.ticket);
+    }
+}
+
+/// Lets a phone listen until it goes, or another connection of it comes.
+pub(super) async fn listen(
+    visit: Visit,
+    socket: Socket,
+    contact: ContactId,
+    upgrade: Upgrade,
+    stop: Stop,
+) {
+    let shared = visit.shared.clone();
+    if shared.listeners().is_full() {
+        return refuse(&visit, socket, Status::Listeners).await;
+    }
+    let Some(mut socket) = switch(&shared, socket, upgrade, None, MAX_MESSAGE).await else {
+        return;
+    };
+    let cause = match timeout(shared.limits.head_deadline, prove(&mut socket, &contact)).await {
+        Ok(Ok(())) => attend(&shared, &mut socket, contact, stop).await,
+        Ok(Err(cause)) => cause,
+        Err(_) => Cause::Expired,
+    };
+    shared.metrics.stopped_listening(cause);
+    tracing::debug!(?cause, "a phone listens no more");
+    pipe::close_one(socket, cause).await;
+}
+
+/// Has the phone prove that the contact id is its own.
+async fn prove(socket: &mut WebSocketStream<Socket>, contact: &ContactId) -> Result<(), Cause> {
+    let challenge = random::challenge();
+    let message = Message::Binary(challenge.message().to_vec().into());
+    socket.send(message).await.map_err(|error| Cause::of_error(&error))?;
+    let mut meter = Meter { messages_left: CHATTER.into(), bytes_left: MAX_MESSAGE as u64 };
+    loop {
+        if let Some(answer) = pipe::sift(socket.next().await, &mut meter)? {
+            return challenge.admits(contact, &answer).then_some(()).ok_or(Cause::Unproven);
+        }
+    }
+}
+
+/// Passes rings on to the phone, and its answers back.
+async fn attend(
+    shared: &Arc<Shared>,
+    socket: &mut WebSocketStream<Socket>,
+    contact: ContactId,
+    mut stop: Stop,
+) -> Cause {
+    let (bell, mut rung) = mpsc::channel(MAX_UNANSWERED);
+    let entered = shared.listeners().enter(contact.clone(), bell);
+    let Some(ticket) = entered else { return Cause::Quota };
+    let place = Place { shared: shared.clone(), contact, ticket };
+    let routing = shared.registry().routing_id();
+    let mut waiting: HashMap<u64, oneshot::Sender<Verdict>> = HashMap::new();
+    let mut number = 0;
+    let mut chatter = Bucket::default();
+    let mut meter = Meter { messages_left: u64::MAX, bytes_left: u64::MAX };
+    let idle = shared.limits.listen_idle;
+    let mut until = Instant::now() + idle;
+    let cause = loop {
+        waiting.retain(|_, verdict| !verdict.is_closed());
+        let room = waiting.len() < MAX_UNANSWERED;
+        tokio::select! {
+            item = socket.next() => {
+                let now = Instant::now();
+                if !chatter.take(Rate::per_second(CHATTER), now.into_std()) {
+                    break Cause::Quota;
+                }
+                until = now + idle;
+                let answer = match pipe::sift(item, &mut meter) {
+                    Ok(None) => continue,
+                    Ok(Some(message)) => Answer::decode(&message),
+                    Err(cause) => break cause,
+                };
+                let Some(Answer { number, verdict }) = answer else { break Cause::Protocol };
+                // One that comes too late is nobody's.
+                if let Some(tell) = waiting.remove(&number) {
+                    let _gone = tell.send(verdict);
+                }
+            }
+            asked = rung.recv(), if room => {
+                let Some(Rung { payload, tunnel, verdict }) = asked else { break Cause::Replaced };
+                number += 1;
+                waiting.insert(number, verdict);
+                let ring = Ring { number, tunnel, routing, payload }.encode();
+                let sending = socket.send(Message::Binary(ring.into()));
+                match timeout(shared.limits.head_deadline, sending).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => break Cause::of_error(&error),
+                    Err(_) => break Cause::Expired,
+                }
+            }
+            () = sleep_until(until) => break Cause::Expired,
+            () = stop.requested() => break Cause::Stopping,
+        }
+    };
+    drop(place);
+    cause
+}
+
+/// Rings a phone for a laptop, and lets that wait in a tunnel if the phone comes.
+pub(super) async fn ring(
+    visit: Visit,
+    socket: Socket,
+    contact: &ContactId,
+    upgrade: Upgrade,
+    stop: Stop,
+) {
+    // A head without a payload was refused.
+    let Some(Asked { payload, signal }) = upgrade.asked.clone() else { return };
+    match call(&visit, contact, payload).await {
+        Ok(hosting) => {
+            visit.shared.metrics.rung();
+            hosting.run(socket, upgrade, signal.then_some(SIGNAL), stop).await;
+        }
+        Err(status) => refuse(&visit, socket, status).await,
+    }
+}
+
+async fn call(
+    visit: &Visit,
+    contact: &ContactId,
+    payload: ClientPayload,
+) -> Result<Hosting, Status> {
+    let bell = visit.shared.listeners().find(contact).ok_or(Status::NoListener)?;
+    let tunnel = random::tunnel_id().ok_or(Status::Full)?;
+    let hosting = Hosting::begin(visit, tunnel)?;
+    let (verdict, told) = oneshot::channel();
+    bell.try_send(Rung { payload, tunnel, verdict }).map_err(|error| match error {
+        mpsc::error::TrySendError::Full(_) => Status::Busy,
+        mpsc::error::TrySendError::Closed(_) => Status::NoListener,
+    })?;
+    match timeout(visit.shared.limits.ring_deadline, told).await {
+        Ok(Ok(Verdict::Coming)) => Ok(hosting),
+        Ok(Ok(Verdict::NoSuchLink)) => Err(Status::Gone),
+        Ok(Ok(Verdict::Busy)) => Err(Status::Busy),
+        // It left, or lost its connection without knowing.
+        Ok(Err(_)) => Err(Status::NoListener),
+        Err(_) => Err(Status::Silent),
+    }
+}

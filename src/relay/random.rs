@@ -1,0 +1,30 @@
+//! What the relay draws by chance: all of it here.
+
+use rand_core::RngCore as _;
+
+use super::error::Error;
+use crate::hybrid::listen::Challenge;
+use crate::hybrid::tunnel::{RoutingId, TunnelId};
+
+/// A routing id for this node.
+pub(super) fn routing_id() -> Result<RoutingId, Error> {
+    draw().map(RoutingId::new).map_err(Error::Random)
+}
+
+/// A tunnel for a laptop that rings; `None` if the system has no randomness.
+pub(super) fn tunnel_id() -> Option<TunnelId> {
+    draw().map(TunnelId::new).ok()
+}
+
+/// A challenge for a phone that wants to listen.
+#[allow(clippy::disallowed_types, reason = "the relay is a driver")]
+pub(super) fn challenge() -> Challenge {
+    Challenge::new(&mut rand_core::OsRng)
+}
+
+#[allow(clippy::disallowed_types, reason = "the relay is a driver")]
+fn draw<const N: usize>() -> Result<[u8; N], rand_core::Error> {
+    let mut bytes = [0; N];
+    rand_core::OsRng.try_fill_bytes(&mut bytes)?;
+    Ok(bytes)
+}

@@ -7,6 +7,7 @@ mod connect;
 mod dial;
 mod head;
 mod probe;
+mod ring;
 mod route;
 mod upgrade;
 
@@ -27,7 +28,8 @@ use tokio_tungstenite::tungstenite::{Bytes, Message};
 
 use self::dial::Socket;
 pub use self::probe::Reply;
-use self::upgrade::{Answer, Key};
+pub use self::ring::Bell;
+use self::upgrade::{Answer, Header, Key};
 #[cfg(fuzzing)]
 pub use self::{connect::fuzz_connect_answer, upgrade::fuzz_upgrade_answer};
 use super::proxy::Proxies;
@@ -91,7 +93,7 @@ impl Connector {
         service: &ServiceUrl,
         tunnel: TunnelId,
     ) -> Result<(WebSocketChannel, RoutingId), Error> {
-        let (channel, answer) = self.connect(service, &Endpoint::New(tunnel)).await?;
+        let (channel, answer) = self.connect(service, &Endpoint::New(tunnel), None).await?;
         Ok((channel, routing_id(&answer)?))
     }
 
@@ -107,7 +109,8 @@ impl Connector {
         routing_id: RoutingId,
         tunnel: TunnelId,
     ) -> Result<WebSocketChannel, Error> {
-        let (channel, _) = self.connect(service, &Endpoint::Connect(routing_id, tunnel)).await?;
+        let endpoint = Endpoint::Connect(routing_id, tunnel);
+        let (channel, _) = self.connect(service, &endpoint, None).await?;
         Ok(channel)
     }
 
@@ -115,21 +118,24 @@ impl Connector {
         &self,
         service: &ServiceUrl,
         endpoint: &Endpoint,
+        header: Option<Header<'_>>,
     ) -> Result<(WebSocketChannel, Answer), Error> {
-        let following = self.follow(service.endpoint(endpoint), |_| {});
+        let following = self.follow(service.endpoint(endpoint), header, |_| {});
         timeout(self.deadline, following).await.unwrap_or(Err(Error::TimedOut))
     }
 
-    /// Shows each answer to `witness`, also those that are not good enough.
+    /// Asks with one header of the endpoint's own, also where it is sent on to; shows each answer to
+    /// `witness`, also those that are not good enough.
     async fn follow(
         &self,
         mut url: TunnelUrl,
+        header: Option<Header<'_>>,
         mut witness: impl FnMut(&Answer),
     ) -> Result<(WebSocketChannel, Answer), Error> {
         for _ in 0..=MAX_REDIRECTS {
             let mut socket = self.dial(url.service()).await?;
             let key = new_key();
-            let mut answer = upgrade::exchange(&mut *socket, &url, &key).await?;
+            let mut answer = upgrade::exchange(&mut *socket, &url, &key, header).await?;
             witness(&answer);
             match answer.status {
                 101 => {

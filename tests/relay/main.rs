@@ -8,6 +8,7 @@ mod hostile;
 mod limits;
 mod operation;
 mod proxies;
+mod rings;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -257,7 +258,7 @@ async fn requests_that_are_none_get_their_status() {
         ("GET /other HTTP/1.1", &UPGRADE, 404),
         ("GET /cable/new/5A HTTP/1.1", &UPGRADE, 404),
         ("GET /cable/connect/ABCD/5A HTTP/1.1", &UPGRADE, 404),
-        ("GET /cable/contact/AAAA HTTP/1.1", &UPGRADE, 404),
+        ("GET /cable/contact/AAAA HTTP/1.1", &UPGRADE, 400),
         (&connect, &UPGRADE, 404),
         (&new, &[], 400),
         (&new, &UPGRADE[..4], 400),

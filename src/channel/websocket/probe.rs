@@ -30,7 +30,7 @@ impl Connector {
     pub async fn probe(&self, service: &ServiceUrl, tunnel: TunnelId) -> Reply {
         let (began, mut date) = (Instant::now(), None);
         let url = service.endpoint(&Endpoint::New(tunnel));
-        let asking = self.follow(url, |answer| date.clone_from(&answer.date));
+        let asking = self.follow(url, None, |answer| date.clone_from(&answer.date));
         let asked = timeout(self.deadline, asking).await.unwrap_or(Err(Error::TimedOut));
         let took = began.elapsed();
         let outcome = match asked {

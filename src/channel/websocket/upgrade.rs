@@ -11,6 +11,9 @@ use super::head::{self, header};
 use crate::channel::Error;
 use crate::hybrid::tunnel::{self, TunnelUrl};
 
+/// A header's name and value.
+pub(super) type Header<'a> = (&'static str, &'a str);
+
 /// The key of a request, and the answer that proves that it was understood.
 pub(super) struct Key {
     pub(super) request: String,
@@ -38,17 +41,19 @@ pub(super) async fn exchange(
     socket: &mut dyn Socket,
     url: &TunnelUrl,
     key: &Key,
+    header: Option<Header<'_>>,
 ) -> Result<Answer, Error> {
-    socket.write_all(request(url, key).as_bytes()).await.map_err(Error::Lost)?;
+    socket.write_all(request(url, key, header).as_bytes()).await.map_err(Error::Lost)?;
     socket.flush().await.map_err(Error::Lost)?;
     head::receive(socket, |head| parse(head, key)).await
 }
 
-fn request(url: &TunnelUrl, key: &Key) -> String {
+fn request(url: &TunnelUrl, key: &Key, header: Option<Header<'_>>) -> String {
+    let header = header.map(|(name, value)| format!("{name}: {value}\r\n")).unwrap_or_default();
     format!(
         "GET {} HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {}\r\n\
-         Sec-WebSocket-Protocol: {}\r\nOrigin: {}\r\n\r\n",
+         Sec-WebSocket-Protocol: {}\r\nOrigin: {}\r\n{header}\r\n",
         url.target(),
         url.service().authority(),
         key.request,

@@ -41,7 +41,8 @@ impl TagKey {
         let (mut inner, mut outer) = (self.inner, self.outer);
         compress(&mut inner, &last_block(sealed));
         let mut digest = [0; 32];
-        digest.iter_mut().zip(inner.iter().flat_map(|word| word.to_be_bytes())).for_each(assign);
+        let (words, _) = digest.as_chunks_mut::<4>();
+        words.iter_mut().zip(inner).for_each(|(bytes, word)| *bytes = word.to_be_bytes());
         compress(&mut outer, &last_block(&digest));
         let [first, ..] = outer;
         first.to_be_bytes()
@@ -58,17 +59,21 @@ fn padded(key: &[u8], with: u8) -> [u32; 8] {
 }
 
 /// The end of a message behind one block of key: the rest, a bit, zeros, and the length of both in bits.
+///
+/// Whole arrays are assigned: built for size, a loop over bytes costs more than the compression.
 fn last_block<const N: usize>(rest: &[u8; N]) -> [u8; BLOCK] {
     const { assert!(N < BLOCK - 8) };
     let mut block = [0; BLOCK];
-    block.iter_mut().zip(rest.iter().copied().chain([0x80])).for_each(assign);
-    let bits = 8 * (BLOCK + N) as u64;
-    block.iter_mut().rev().zip(bits.to_be_bytes().into_iter().rev()).for_each(assign);
+    if let Some((to, behind)) = block.split_first_chunk_mut() {
+        *to = *rest;
+        if let Some(marker) = behind.first_mut() {
+            *marker = 0x80;
+        }
+    }
+    if let Some(length) = block.last_chunk_mut() {
+        *length = (8 * (BLOCK + N) as u64).to_be_bytes();
+    }
     block
-}
-
-fn assign((to, from): (&mut u8, u8)) {
-    *to = from;
 }
 
 fn compress(state: &mut [u32; 8], block: &[u8; BLOCK]) {

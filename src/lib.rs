@@ -39,6 +39,8 @@ pub mod journal;
 pub mod printable;
 #[cfg(feature = "relay")]
 pub mod relay;
+#[cfg(any(feature = "authenticator", feature = "client"))]
+pub mod sealed;
 #[cfg(all(feature = "testbed", target_os = "linux"))]
 pub mod testbed;
 #[cfg(all(any(feature = "authenticator", feature = "client"), target_os = "linux"))]

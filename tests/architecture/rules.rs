@@ -6,6 +6,7 @@ use crate::scan::{PathUse, Source};
 /// only that part.
 pub(crate) const LAYERS: &[(&str, &[&str])] = &[
     ("secret", &[]),
+    ("sealed", &["secret"]),
     ("cbor", &[]),
     ("hybrid", &["cbor", "secret"]),
     ("ctap", &["cbor", "secret"]),
@@ -15,15 +16,37 @@ pub(crate) const LAYERS: &[(&str, &[&str])] = &[
     ("printable", &[]),
     (
         "client",
-        &["hybrid", "ctap", "cbor", "secret", "ble", "channel", "uhid", "journal", "printable"],
+        &[
+            "hybrid",
+            "ctap",
+            "cbor",
+            "secret",
+            "sealed",
+            "ble",
+            "channel",
+            "uhid",
+            "journal",
+            "printable",
+        ],
     ),
     ("uhid", &["ctap"]),
     (
         "authenticator",
-        &["hybrid", "ctap", "cbor", "secret", "ble", "channel", "uhid", "journal", "printable"],
+        &[
+            "hybrid",
+            "ctap",
+            "cbor",
+            "secret",
+            "sealed",
+            "ble",
+            "channel",
+            "uhid",
+            "journal",
+            "printable",
+        ],
     ),
     ("frontend", &["client", "authenticator", "ctap", "secret"]),
-    ("relay", &["hybrid::tunnel"]),
+    ("relay", &["hybrid::tunnel", "hybrid::listen", "hybrid::linking"]),
     (
         "testbed",
         &[

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::error::{Error, database};
 use super::file::{META, META_ATTEMPTS, META_WRAP, Tables};
 use super::pin::{Attempts, Pin, Wrap};
-use super::{Db, Store, count_attempt, seal};
+use super::{Db, Store, count_attempt, links, seal};
 use crate::authenticator::mac::hmac_sha256;
 use crate::authenticator::passkey::{CredentialId, Passkey, Timestamp};
 use crate::authenticator::upkeep::{PinHash, PinTries, Upkeep};
@@ -48,13 +48,18 @@ fn optional_meta(db: &Db, name: &[u8]) -> Result<Option<Vec<u8>>, Error> {
 }
 
 impl Store {
-    fn open_meta(&self, name: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
+    pub(super) fn open_meta(&self, name: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
         let key = meta_key(self.keys.data(), name);
         let sealed = optional_meta(&self.db, name)?;
         sealed.map(|sealed| seal::open(&key, name, &sealed)).transpose()
     }
 
-    fn seal_meta(&self, name: &[u8], content: &[u8], rng: Random<'_>) -> Result<Vec<u8>, Error> {
+    pub(super) fn seal_meta(
+        &self,
+        name: &[u8],
+        content: &[u8],
+        rng: Random<'_>,
+    ) -> Result<Vec<u8>, Error> {
         seal::seal(&meta_key(self.keys.data(), name), name, content, rng)
     }
 }
@@ -80,7 +85,8 @@ impl Upkeep for Store {
         self.db.write(|tables| {
             tables.records.retain(|_, _| false).map_err(database)?;
             tables.by_rp.retain(|_, _| false).map_err(database)?;
-            tables.meta.remove(META_LARGE_BLOBS).map(drop).map_err(database)
+            tables.meta.remove(META_LARGE_BLOBS).map(drop).map_err(database)?;
+            links::wipe(tables)
         })
     }
 

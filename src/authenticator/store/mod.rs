@@ -19,6 +19,7 @@ mod client_pin;
 mod error;
 pub mod exchange;
 mod file;
+mod links;
 mod migrate;
 mod passkeys;
 mod pin;
@@ -37,6 +38,7 @@ pub use self::check::{Checkup, Finding};
 pub use self::error::Error;
 use self::error::database;
 use self::file::{Db, META_ATTEMPTS, META_WRAP, Tables};
+pub use self::links::{Link, LinkingKeys, MAX_LINKS};
 #[cfg(fuzzing)]
 pub use self::pin::fuzz_pin_state;
 use self::pin::{Attempts, Wrap};

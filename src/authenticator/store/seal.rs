@@ -1,18 +1,15 @@
 //! Keys of an unlocked store: records sealed, index entries blinded, the data key wrapped.
 //!
-//! Depends on [`crate::secret`] and the sibling `error` only.
+//! Depends on [`crate::secret`], [`crate::sealed`] and the sibling `error` only.
 
-use aes_gcm::Aes256Gcm;
-use aes_gcm::aead::{Aead, KeyInit, Payload};
 use zeroize::Zeroizing;
 
 use super::SCHEMA;
 use super::error::Error;
 use crate::authenticator::mac::hmac_sha256;
 use crate::authenticator::{CredentialId, Random};
+use crate::sealed;
 use crate::secret::Secret;
-
-const NONCE: usize = 12;
 
 /// What the data key gives: one key for records, one for the index. Wiped when dropped.
 pub(super) struct Keys {
@@ -76,19 +73,14 @@ fn record_context(schema: u32, key: &RecordKey) -> Vec<u8> {
     [b"cabled passkey record", &schema.to_be_bytes()[..], key].concat()
 }
 
-/// AES-256-GCM; the random nonce is in front.
+/// [`sealed::seal`], with this store's error.
 pub(super) fn seal(
     key: &Secret<32>,
     context: &[u8],
     plaintext: &[u8],
     rng: Random<'_>,
 ) -> Result<Vec<u8>, Error> {
-    let mut nonce = [0; NONCE];
-    rng.fill_bytes(&mut nonce);
-    let payload = Payload { msg: plaintext, aad: context };
-    // The only refusal is of more bytes than the algorithm has counter values.
-    let sealed = Aes256Gcm::new(key.expose().into()).encrypt(&nonce.into(), payload);
-    Ok([&nonce[..], &sealed.map_err(|_| Error::TooLarge)?].concat())
+    sealed::seal(key, context, plaintext, rng).ok_or(Error::TooLarge)
 }
 
 /// Undoes [`seal`]; [`Error::Corrupt`] if key, context or bytes are not the same.
@@ -97,8 +89,5 @@ pub(super) fn open(
     context: &[u8],
     sealed: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>, Error> {
-    let (nonce, sealed) = sealed.split_first_chunk::<NONCE>().ok_or(Error::Corrupt)?;
-    let payload = Payload { msg: sealed, aad: context };
-    let opened = Aes256Gcm::new(key.expose().into()).decrypt(&(*nonce).into(), payload);
-    opened.map(Zeroizing::new).map_err(|_| Error::Corrupt)
+    sealed::open(key, context, sealed).ok_or(Error::Corrupt)
 }

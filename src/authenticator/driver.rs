@@ -2,6 +2,8 @@
 //!
 //! Depends on `hybrid`, `ble`, `channel` and the siblings in `authenticator`.
 
+mod failure;
+
 use std::future::Future;
 use std::pin::Pin;
 
@@ -11,13 +13,16 @@ use tokio::time::{Instant, sleep_until};
 use super::channels::{Channels, Heard};
 use super::door::Entrance;
 use super::engine::{Outcome, Reply, Transport};
-use super::phone::{Phone, Progress};
-use super::{Consent, Error, PasskeyStore, Timestamp};
+use super::phone::{Linking, Phone, Progress};
+use super::{Consent, CredentialId, Error, PasskeyStore, Timestamp};
 use crate::ble::{Advertisement as _, Advertiser, Outgoing, RadioAdvertisement};
+use crate::hybrid;
 use crate::hybrid::advert::ADVERT_LEN;
-use crate::hybrid::authenticator::{Event, Input, Output, Transaction, Tunnel};
+use crate::hybrid::authenticator::{Event, Input, Linked, Output, Transaction, Tunnel};
+use crate::hybrid::keys::LinkSecret;
+use crate::hybrid::linking::{LinkId, LinkingInfo};
 use crate::hybrid::qr::ChannelKind;
-use crate::hybrid::{self, Waiting};
+use crate::hybrid::tunnel::{RoutingId, TunnelId};
 use crate::{ble, channel};
 
 pub(super) struct Driver<'a, S, C, K, R, P> {
@@ -38,6 +43,8 @@ pub(super) struct Driver<'a, S, C, K, R, P> {
     broken: Option<(ChannelKind, Box<channel::Error>)>,
     /// Why the advert left the air by itself.
     off_air: Option<ble::Error>,
+    /// Where a laptop that rang waits.
+    contacted: Option<(RoutingId, TunnelId)>,
     request: Option<Vec<u8>>,
     unacknowledged: Option<Outcome>,
 }
@@ -82,9 +89,15 @@ where
             failure: None,
             broken: None,
             off_air: None,
+            contacted: None,
             request: None,
             unacknowledged: None,
         }
+    }
+
+    /// Meets a laptop that rang.
+    pub(super) fn contacted(self, routing: RoutingId, tunnel: TunnelId) -> Self {
+        Self { contacted: Some((routing, tunnel)), ..self }
     }
 
     pub(super) async fn run(
@@ -163,8 +176,35 @@ where
     fn reply(&mut self, reply: Reply) -> Result<(), hybrid::Error> {
         tracing::debug!(status = reply.status().name(), "answered a request");
         (self.progress)(Progress::Answered(&reply.outcome));
+        let now = Instant::now().into_std();
+        let agreed = match &reply.outcome {
+            Outcome::Saved { credential } | Outcome::SignedIn { credential, .. } => {
+                Some(credential.clone())
+            }
+            _ => None,
+        };
         self.unacknowledged = Some(reply.outcome);
-        self.transaction.handle(Input::Response(&reply.bytes), Instant::now().into_std())
+        self.transaction.handle(Input::Response(&reply.bytes), now)?;
+        match agreed.and_then(|credential| self.link(&credential)) {
+            Some(info) => self.transaction.handle(Input::Update(Some(&info)), now),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes a link for this laptop, once. One that cannot be kept is none.
+    fn link(&mut self, credential: &CredentialId) -> Option<LinkingInfo> {
+        let Linking { identity, contact_id, name, mut keep } = self.phone.linking.take()?;
+        let mut id = [0; 8];
+        self.rng.fill_bytes(&mut id);
+        let (link_id, link_secret) = (LinkId(id), LinkSecret::random(&mut *self.rng));
+        let linked = Linked { contact_id, link_id, link_secret: link_secret.clone(), name };
+        let info = self.transaction.linking_info(linked, &identity)?;
+        if let Err(error) = keep(link_id, &link_secret, credential) {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the link is not kept");
+            return None;
+        }
+        (self.progress)(Progress::Linked);
+        Some(info)
     }
 
     async fn perform(&mut self) -> Result<(), Error> {
@@ -194,14 +234,19 @@ where
 
     fn open(&mut self, tunnel: Tunnel) {
         (self.progress)(Progress::OpeningTunnel);
-        if let Tunnel::New(id) = tunnel {
-            let (connector, relay) =
-                (self.phone.config.connector.clone(), self.phone.config.relay.clone());
-            self.channels.open_tunnel(Box::pin(async move {
-                let (channel, routing) = connector.open_tunnel(&relay, id).await?;
-                Ok((Box::new(channel), routing))
-            }));
-        }
+        let (connector, relay) =
+            (self.phone.config.connector.clone(), self.phone.config.relay.clone());
+        let contacted = self.contacted;
+        self.channels.open_tunnel(Box::pin(async move {
+            let (channel, routing) = match (tunnel, contacted) {
+                (Tunnel::New(id), _) => connector.open_tunnel(&relay, id).await?,
+                (Tunnel::Contacted, Some((routing, id))) => {
+                    (connector.join_tunnel(&relay, routing, id).await?, routing)
+                }
+                (Tunnel::Contacted, None) => return Err(Box::new(channel::Error::TimedOut)),
+            };
+            Ok((Box::new(channel), routing))
+        }));
     }
 
     async fn advertise(&mut self, data: &[u8]) -> Result<(), Error> {
@@ -239,47 +284,6 @@ where
         }
         (self.progress)(Progress::Acknowledged);
         Ok(())
-    }
-
-    /// Puts the driver's knowledge into the protocol's error.
-    fn explain(&mut self, error: hybrid::Error) -> Error {
-        if let Some(why) = self.off_air.take() {
-            return Error::Radio(why);
-        }
-        use hybrid::Error as E;
-        let no_tunnel = match error {
-            E::TimedOut(Waiting::Channel) => Some(Box::new(channel::Error::TimedOut)),
-            E::ChannelFailed | E::TimedOut(Waiting::Client) | E::PeerClosed(Waiting::Client) => {
-                self.failure.take()
-            }
-            _ => None,
-        };
-        let error = match (error, no_tunnel, self.broken.take()) {
-            (error, Some(source), _) => self.no_tunnel(error, source),
-            (E::PeerClosed(waiting), _, Some((via, source))) => {
-                Error::Broken { via, waiting, source }
-            }
-            (error, ..) => Error::Protocol(error),
-        };
-        match self.unacknowledged.take() {
-            Some(Outcome::Saved { credential }) => {
-                Error::Unconfirmed { credential, source: Box::new(error) }
-            }
-            _ => error,
-        }
-    }
-
-    /// The tunnel service cannot be used, and if Bluetooth could have done, nothing came of that.
-    fn no_tunnel(&mut self, error: hybrid::Error, source: Box<channel::Error>) -> Error {
-        let service = Box::new(self.phone.config.relay.clone());
-        let waited = matches!(
-            error,
-            hybrid::Error::TimedOut(Waiting::Client) | hybrid::Error::PeerClosed(Waiting::Client)
-        );
-        match self.no_door.take() {
-            None if !waited => Error::Tunnel { service, source },
-            bluetooth => Error::Neither { bluetooth, service, source },
-        }
     }
 }
 

@@ -28,10 +28,10 @@ pub use consent::{AccountView, Consent, ConsentRequest, Decision, Verification};
 pub use engine::{Config, Engine, Outcome, Reply, Transport};
 pub use error::Error;
 pub use passkey::{Backup, CredentialId, Origin, Passkey, PasskeyStore, State, Timestamp};
-pub use phone::{Config as PhoneConfig, Phone, Progress};
+pub use phone::{Call, Config as PhoneConfig, Keep, Linking, Phone, Progress};
 pub use store::{Locked, Pin, Store};
 pub use upkeep::Upkeep;
-pub use view::PasskeyView;
+pub use view::{LinkView, PasskeyView};
 
 /// A source of unpredictable bytes, such as the system's; every key and nonce is drawn from it.
 pub type Random<'a> = &'a mut (dyn rand_core::CryptoRngCore + Send);

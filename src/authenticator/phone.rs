@@ -2,6 +2,7 @@
 //!
 //! Depends on `hybrid`, `ble`, `channel` and the siblings in `authenticator`.
 
+use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
@@ -11,16 +12,18 @@ use tokio::time::Instant;
 use super::door::{Door, Entrance};
 use super::driver::Driver;
 use super::engine::{Engine, Outcome, Transport};
-use super::{Consent, Error, PasskeyStore, Timestamp};
+use super::{Consent, CredentialId, Error, PasskeyStore, Timestamp, store};
 use crate::ble::{Linker as _, Radio};
 use crate::channel;
 use crate::channel::websocket::Connector;
 use crate::hybrid::PrivateKey;
 use crate::hybrid::advert::ConnectionNonce;
-use crate::hybrid::authenticator::{Deadlines, Offer, Scan, Transaction};
+use crate::hybrid::authenticator::{Deadlines, Identity, Offer, Rung, Scan, Transaction};
+use crate::hybrid::keys::LinkSecret;
+use crate::hybrid::linking::LinkId;
 use crate::hybrid::post_handshake::PostHandshake;
 use crate::hybrid::qr::{ChannelKind, QrContents};
-use crate::hybrid::tunnel::{ServiceUrl, TunnelServiceId};
+use crate::hybrid::tunnel::{ContactId, RoutingId, ServiceUrl, TunnelId, TunnelServiceId};
 
 /// How a phone reaches its tunnel service, and how long it waits.
 #[derive(Clone, Debug)]
@@ -61,6 +64,40 @@ impl Config {
     }
 }
 
+/// What a phone that may be rung tells a laptop that asks to be remembered, once its user has agreed to
+/// what that laptop wanted.
+pub struct Linking {
+    /// Who the phone is to laptops.
+    pub identity: Identity,
+    /// Under which it listens.
+    pub contact_id: ContactId,
+    /// Its name, for people.
+    pub name: String,
+    /// Keeps a new link, and the passkey at whose use it was made, durably.
+    pub keep: Keep,
+}
+
+/// Keeps a new link.
+pub type Keep =
+    Box<dyn FnMut(LinkId, &LinkSecret, &CredentialId) -> Result<(), store::Error> + Send + Sync>;
+
+impl fmt::Debug for Linking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Linking").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// A ring that is answered, and where its laptop waits.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// The ring, and what this phone knows of the link.
+    pub rung: Rung,
+    /// The node of the tunnel service.
+    pub routing: RoutingId,
+    /// The laptop's tunnel.
+    pub tunnel: TunnelId,
+}
+
 /// How a transaction gets on, for the person who waits and for whoever keeps a record.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -80,6 +117,8 @@ pub enum Progress<'a> {
     Answered(&'a Outcome),
     /// The laptop took the last answer.
     Acknowledged,
+    /// The laptop may ring from now on.
+    Linked,
 }
 
 /// The phone's part, over one radio and one engine.
@@ -88,6 +127,7 @@ pub struct Phone<S, C> {
     pub(super) radio: Radio,
     pub(super) config: Config,
     pub(super) engine: Engine<S, C>,
+    pub(super) linking: Option<Linking>,
 }
 
 impl<S: PasskeyStore + Send + Sync, C: Consent + Send + Sync> Phone<S, C> {
@@ -101,7 +141,13 @@ impl<S: PasskeyStore + Send + Sync, C: Consent + Send + Sync> Phone<S, C> {
         if !config.suits(&radio) {
             return Err(Error::SimulatedRadio);
         }
-        Ok(Self { radio, config, engine })
+        Ok(Self { radio, config, engine, linking: None })
+    }
+
+    /// Lets the next laptop ring from then on, if it asks to be remembered.
+    #[must_use]
+    pub fn with_linking(self, linking: Linking) -> Self {
+        Self { linking: Some(linking), ..self }
     }
 
     /// Answers the laptop that showed a QR: from the scan until it has taken the last answer.
@@ -121,16 +167,44 @@ impl<S: PasskeyStore + Send + Sync, C: Consent + Send + Sync> Phone<S, C> {
         progress: impl FnMut(Progress<'_>) + Send,
     ) -> Result<(), Error> {
         let entrance = self.entrance(&contents).await?;
-        let offer = Offer {
-            post_handshake: PostHandshake::ctap(self.engine.get_info(Transport::Hybrid)),
-            ephemeral: PrivateKey::generate(rng),
-            nonce: ConnectionNonce::random(rng),
-            l2cap: entrance.psm(),
-        };
+        self.linking = self.linking.take().filter(|_| contents.wants_linking == Some(true));
+        let offer = self.offer(&entrance, rng);
         let now = Instant::now().into_std();
         let transaction = Transaction::qr(Scan { contents }, offer, self.config.deadlines, now);
         let driver = Driver::new(self, transaction, entrance, clock, rng, progress);
         driver.run(cancel).await
+    }
+
+    /// Answers a laptop that rang; otherwise as [`Self::answer`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::answer`].
+    pub async fn come(
+        &mut self,
+        call: Call,
+        cancel: impl Future<Output = ()> + Send,
+        clock: impl Fn() -> Timestamp + Send + Sync,
+        rng: &mut (impl RngCore + CryptoRng + Send),
+        progress: impl FnMut(Progress<'_>) + Send,
+    ) -> Result<(), Error> {
+        let Call { rung, routing, tunnel } = call;
+        let entrance = Entrance::NotAskedFor;
+        let offer = self.offer(&entrance, rng);
+        let now = Instant::now().into_std();
+        let deadlines = self.config.deadlines;
+        let transaction = Transaction::state_assisted(rung, offer, deadlines, now);
+        let driver = Driver::new(self, transaction, entrance, clock, rng, progress);
+        driver.contacted(routing, tunnel).run(cancel).await
+    }
+
+    fn offer(&self, entrance: &Entrance, rng: &mut (impl RngCore + CryptoRng)) -> Offer {
+        Offer {
+            post_handshake: PostHandshake::ctap(self.engine.get_info(Transport::Hybrid)),
+            ephemeral: PrivateKey::generate(rng),
+            nonce: ConnectionNonce::random(rng),
+            l2cap: entrance.psm(),
+        }
     }
 
     /// Takes connections over Bluetooth if the laptop can make them. A radio that cannot is no

@@ -4,6 +4,8 @@
 
 use super::consent::{AccountView, printable};
 use super::passkey::{CredProtect, CredentialId, Passkey, State, Timestamp, orphaned};
+use super::store::Link;
+use crate::printable::printable_within;
 
 /// A passkey without its secrets. Texts are as the site sent them: make them [printable](Self::account)
 /// before they meet a screen.
@@ -87,5 +89,25 @@ impl std::fmt::Debug for PasskeyView {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut out = f.debug_struct("PasskeyView");
         out.field("id", &self.id).field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+/// A computer that may ring, without what is secret about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkView {
+    /// Names the link.
+    pub id: [u8; 8],
+    /// At the request of which site it was made: computers do not say what they are called.
+    pub rp_id: String,
+    /// Since when.
+    pub made_at: Timestamp,
+    /// When it last rang.
+    pub rung_at: Option<Timestamp>,
+}
+
+impl From<Link> for LinkView {
+    fn from(link: Link) -> Self {
+        let Link { id, made_at, rp_id, rung_at, .. } = link;
+        Self { id: id.0, rp_id: printable_within(&rp_id, 255), made_at, rung_at }
     }
 }

@@ -227,7 +227,10 @@ fn words(question: &service::Question) -> (String, Vec<String>) {
         Asker::Laptop(_) => "The laptop says so. Did you start this?",
         _ => "A program on this device says so. Did you start this?",
     };
-    let started = started.to_owned();
+    let started = match question.occasion.words() {
+        Some(words) => format!("{words} {started}"),
+        None => started.to_owned(),
+    };
     match &question.request {
         ConsentRequest::Save { rp_id, account, replaces, .. } => {
             let whom = account.iter().map(|name| format!("Account: {name}"));

@@ -12,6 +12,7 @@ mod consent;
 pub(super) mod date;
 mod exchange;
 mod keeper;
+mod links;
 mod making;
 mod orphans;
 mod outcome;
@@ -56,6 +57,7 @@ enum Sub {
     Scan(Box<scan::Scan>),
     Open(Box<scan::Open>),
     Passkeys(passkeys::Passkeys),
+    Links(links::Links),
     Pin(pin::ChangePin),
     Store(store::StoreCommand),
     Export(exchange::Export),
@@ -71,6 +73,7 @@ impl Phone {
             Sub::Open(command) => return command.run(ui, place).await,
             Sub::Remote(command) => Box::pin(command.run(ui, place)),
             Sub::Passkeys(command) => Box::pin(command.run(ui, place)),
+            Sub::Links(command) => Box::pin(command.run(ui, place)),
             Sub::Export(command) => Box::pin(command.run(ui, place)),
             Sub::Import(command) => Box::pin(command.run(ui, place)),
             Sub::Store(command) => Box::pin(command.run(ui, place.vault)),

@@ -77,6 +77,7 @@ impl ScriptedPhone {
             radio,
             phone,
             engine,
+            name: None,
             standing: None,
             sources,
         };

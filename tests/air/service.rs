@@ -25,6 +25,7 @@ fn service(world: &World) -> Service {
         radio: world.radio(),
         phone: world.phone_config(),
         engine: world.engine.clone(),
+        name: None,
         standing: None,
         sources: Sources { clock: Arc::new(|| NOW), rng: Arc::new(|| Box::new(rand_core_os())) },
     };

@@ -44,6 +44,7 @@ impl Served {
             radio: world.radio(),
             phone: world.phone_config(),
             engine: world.engine.clone(),
+            name: None,
             standing: None,
             sources: Sources {
                 clock: Arc::new(|| NOW),

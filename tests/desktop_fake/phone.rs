@@ -47,6 +47,7 @@ fn service(folder: &TempDir) -> Service {
         radio: Radio::Memory(MemoryRadio::new(Conditions::default()).unwrap()),
         phone: PhoneConfig::new(connector, relay, TunnelServiceId::GOOGLE),
         engine: Config::default(),
+        name: None,
         standing: None,
         sources: Sources {
             clock: Arc::new(|| Timestamp(1_000_000)),

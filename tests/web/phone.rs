@@ -50,6 +50,7 @@ fn setup(folder: &Path) -> (Setup, Store) {
             TunnelServiceId::GOOGLE,
         ),
         engine: Config::default(),
+        name: None,
         standing: None,
         sources: Sources { clock: Arc::new(|| NOW), rng: Arc::new(|| Box::new(rand_core::OsRng)) },
     };

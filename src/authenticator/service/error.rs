@@ -43,6 +43,9 @@ pub enum Error {
     /// No transaction of that number runs.
     #[error("there is no such transaction, or it is over")]
     NoSuchTransaction,
+    /// No computer of that ID is remembered.
+    #[error("no such computer is remembered")]
+    NoSuchLink,
     /// The service is being shut down.
     #[error("the service is stopping")]
     Stopping,
@@ -75,6 +78,7 @@ impl Error {
             Self::NoCode(_) => "no-code",
             Self::NoSuchQuestion => "no-such-question",
             Self::NoSuchAccount { .. } => "no-such-account",
+            Self::NoSuchLink => "no-such-link",
             Self::NoSuchTransaction => "no-such-transaction",
             Self::NotVerified { .. } => "not-verified",
             Self::Stopping => "stopping",

@@ -44,6 +44,8 @@ pub struct Event {
 pub enum Happened {
     /// The code was read, the transaction has begun.
     Scanned,
+    /// A laptop that is remembered has rung, the transaction has begun.
+    Rung,
     /// The tunnel is being opened.
     OpeningTunnel,
     /// There is no tunnel, so that Bluetooth alone has to do; with the reason, in words.
@@ -68,6 +70,8 @@ pub enum Happened {
     Answered(Answered),
     /// The laptop took the last answer.
     Acknowledged,
+    /// The laptop is remembered and may ring from now on.
+    Linked,
     /// The transaction is over; with the error if it did not come to a good end. A refusal is none.
     Ended(Option<Arc<Error>>),
 }

@@ -17,6 +17,7 @@ mod journal;
 mod moving;
 mod plug;
 mod question;
+mod ringing;
 mod setup;
 mod transactions;
 mod vanish;
@@ -34,10 +35,12 @@ pub use self::journal::{
 pub use self::moving::{Copy, MoveId, Planned};
 pub use self::plug::{Prompter, Verdict, Verifier};
 use self::question::Broker;
-pub use self::question::{Asking, Question, QuestionId, Settled};
+pub use self::question::{Asking, Occasion, Question, QuestionId, Settled};
+use self::ringing::Bells;
+pub use self::ringing::Listening;
 pub use self::setup::{Setup, Sources};
 pub use self::transactions::MAX_RUNNING;
-use self::transactions::Running;
+use self::transactions::{Running, Work};
 use self::vanish::Ending;
 pub use self::vanish::Milestone;
 pub use self::vault::Vault;
@@ -54,6 +57,7 @@ pub struct Service {
     journal: Arc<Journal>,
     broker: Arc<Broker>,
     running: Running,
+    bells: Arc<Bells>,
     sources: Sources,
 }
 
@@ -70,15 +74,16 @@ impl Service {
     ///
     /// [`Error::SimulatedRadio`], as [`super::Phone::new`] has it.
     pub fn new(setup: Setup) -> Result<Self, Error> {
-        let Setup { locked, open, radio, phone, engine, standing, sources } = setup;
+        let Setup { locked, open, radio, phone, engine, name, standing, sources } = setup;
         if !phone.suits(&radio) {
             return Err(Error::SimulatedRadio);
         }
         let journal = Journal::new();
         let broker = Broker::new(Arc::clone(&journal), sources.clone(), standing);
         let vault = Vault::new(locked, open, sources.clone());
+        let bells = Bells::new(name.as_deref().filter(|_| !phone.relay.is_public()));
         let running = Running::new(radio, phone, engine);
-        Ok(Self { vault, journal, broker, running, sources })
+        Ok(Self { vault, journal, broker, running, bells: Arc::new(bells), sources })
     }
 
     /// The store, to lock and unlock it and to tidy up its passkeys. Transactions that run when it is
@@ -109,7 +114,7 @@ impl Service {
         if age > MAX_CODE_AGE.as_secs() && !any_age {
             return Err(Error::CodeTooOld { seconds: age });
         }
-        self.running.begin(self, contents, self.vault.store()?, until)
+        self.running.begin(self, Work::Scanned(Box::new(contents)), self.vault.store()?, until)
     }
 
     /// [`Self::submit`] for the text of a code, which begins with `FIDO:/`.
@@ -197,7 +202,8 @@ impl Service {
     /// A consent for requests of programs on this machine, which come in no transaction.
     #[must_use]
     pub fn asking_for_programs(&self) -> Asking {
-        Asking { broker: Arc::clone(&self.broker), asker: Asker::Program }
+        let occasion = Occasion::Asked;
+        Asking { broker: Arc::clone(&self.broker), asker: Asker::Program, occasion }
     }
 
     /// Takes no more codes, ends what runs in order, and waits for that, at most so long.

@@ -15,6 +15,45 @@ use crate::authenticator::{Consent, ConsentRequest, Decision, Timestamp, Verific
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QuestionId(pub u64);
 
+/// What is special about a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Occasion {
+    /// Nothing: a code was scanned, or a program of this machine asks.
+    Asked,
+    /// The laptop that showed the code wants to be remembered: whoever agrees lets it ring from then on.
+    WantsLink,
+    /// A laptop that is remembered has rung; nobody scanned anything.
+    Rung,
+}
+
+impl Occasion {
+    /// The name for machines, of what is special.
+    #[must_use]
+    pub fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Asked => None,
+            Self::WantsLink => Some("wants-link"),
+            Self::Rung => Some("rung"),
+        }
+    }
+
+    /// What to tell the user about it, if anything.
+    #[must_use]
+    pub fn words(self) -> Option<&'static str> {
+        match self {
+            Self::Asked => None,
+            Self::WantsLink => Some(
+                "The computer asks to be remembered: if you agree, it can ring this phone without a code \
+                 from now on.",
+            ),
+            Self::Rung => {
+                Some("A computer that this phone remembers has rung; no code was scanned.")
+            }
+        }
+    }
+}
+
 /// What the user is asked, and on whose behalf.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
@@ -22,6 +61,8 @@ pub struct Question {
     pub id: QuestionId,
     /// Who wants it. Nobody vouches for what a laptop says about itself or about a site.
     pub asker: Asker,
+    /// What else there is to know.
+    pub occasion: Occasion,
     /// Since when it is open.
     pub asked_at: Timestamp,
     /// The question.
@@ -94,13 +135,15 @@ impl Broker {
     fn put(
         &self,
         asker: Asker,
+        occasion: Occasion,
         request: ConsentRequest,
         tell: oneshot::Sender<Decision>,
     ) -> Question {
         let mut open = self.open();
         open.last += 1;
         let asked_at = (self.sources.clock)();
-        let question = Question { id: QuestionId(open.last), asker, asked_at, request };
+        let id = QuestionId(open.last);
+        let question = Question { id, asker, occasion, asked_at, request };
         open.questions.insert(question.id, (question.clone(), tell));
         // Under the lock: whoever sees the question in the list has it in the journal too.
         self.journal.tell(asker, asked_at, Happened::Asked(question.clone()));
@@ -129,6 +172,7 @@ impl Broker {
 pub struct Asking {
     pub(super) broker: Arc<Broker>,
     pub(super) asker: Asker,
+    pub(super) occasion: Occasion,
 }
 
 impl std::fmt::Debug for Asking {
@@ -141,7 +185,7 @@ impl Consent for Asking {
     async fn ask(&self, request: ConsentRequest) -> Decision {
         let (tell, told) = oneshot::channel();
         let standing = self.broker.standing.map(|proof| request.approved_beforehand(proof));
-        let question = self.broker.put(self.asker, request, tell);
+        let question = self.broker.put(self.asker, self.occasion, request, tell);
         let _withdrawn = Withdrawal { broker: &self.broker, id: question.id };
         if let Some(decision) = standing {
             self.broker.settle(question.id, decision);

@@ -28,6 +28,9 @@ pub struct Setup {
     pub phone: PhoneConfig,
     /// What the authenticator does.
     pub engine: Config,
+    /// What laptops that are remembered call this phone; without a name it remembers none. Not with the
+    /// public tunnel services, which ring no phones but their makers'.
+    pub name: Option<String>,
     /// Approves everything at once, for automation; see [`Verification::standing_approval`].
     pub standing: Option<Verification>,
     /// Time and randomness.

@@ -48,6 +48,7 @@ fn setup(locked: Locked, open: Option<Store>, now: &Arc<AtomicU64>) -> Setup {
         radio: Radio::Memory(MemoryRadio::new(Conditions::default()).unwrap()),
         phone: PhoneConfig::new(connector, relay, TunnelServiceId::GOOGLE),
         engine: Config::default(),
+        name: None,
         standing: None,
         sources: sources(now),
     }

@@ -9,11 +9,11 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
 use super::journal::{Answered, Asker, Happened, TransactionId, Whom};
-use super::question::Asking;
+use super::question::{Asking, Occasion};
 use super::vanish::{Ending, Milestone, Vanishing};
 use super::{Error, Service};
 use crate::authenticator::{
-    self, AccountView, Config, CredentialId, Engine, Outcome, PasskeyStore as _, Phone,
+    self, AccountView, Call, Config, CredentialId, Engine, Outcome, PasskeyStore as _, Phone,
     PhoneConfig, Progress, Store,
 };
 use crate::ble::Radio;
@@ -21,6 +21,14 @@ use crate::hybrid::{self, qr::QrContents};
 
 /// Laptops that are answered at the same time.
 pub const MAX_RUNNING: usize = 4;
+
+/// What begins a transaction.
+pub(super) enum Work {
+    /// A code was scanned.
+    Scanned(Box<QrContents>),
+    /// A laptop rang.
+    Rung(Box<Call>),
+}
 
 /// What transactions are begun with, and those that run.
 #[derive(Clone)]
@@ -47,6 +55,10 @@ impl Running {
         Self { radio, phone, engine, list: Arc::default(), count: watch::Sender::new(0) }
     }
 
+    pub(super) fn phone_config(&self) -> &PhoneConfig {
+        &self.phone
+    }
+
     pub(super) fn engine_config(&self) -> &Config {
         &self.engine
     }
@@ -58,20 +70,38 @@ impl Running {
     pub(super) fn begin(
         &self,
         service: &Service,
-        contents: QrContents,
+        work: Work,
         store: Store,
         until: Option<Milestone>,
     ) -> Result<TransactionId, Error> {
-        let asking = |id| Asking { broker: Arc::clone(&service.broker), asker: Asker::Laptop(id) };
+        let linking = match &work {
+            Work::Scanned(contents) if contents.wants_linking == Some(true) => {
+                service.linking(&store)
+            }
+            _ => None,
+        };
+        let occasion = match (&work, &linking) {
+            (Work::Rung(_), _) => Occasion::Rung,
+            (Work::Scanned(_), Some(_)) => Occasion::WantsLink,
+            (Work::Scanned(_), None) => Occasion::Asked,
+        };
+        let asking = |id| {
+            let (broker, asker) = (Arc::clone(&service.broker), Asker::Laptop(id));
+            Asking { broker, asker, occasion }
+        };
         let engine = |id| Engine::new(store.clone(), asking(id), self.engine.clone());
         let (id, cancelled) = self.enter()?;
         let mut entry = Entry { running: self.clone(), id, has_room: true };
         let phone = Phone::new(self.radio.clone(), self.phone.clone(), engine(id));
         let phone = phone.map_err(|_| Error::SimulatedRadio)?;
+        let phone = match linking {
+            Some(linking) => phone.with_linking(linking),
+            None => phone,
+        };
         let vanishing = Vanishing::at(until);
         let task = Task { service: service.clone(), id, store, vanishing };
         tokio::spawn(async move {
-            let result = task.run(phone, contents, cancelled).await;
+            let result = task.run(phone, work, cancelled).await;
             // Whoever sees the end finds room for the next.
             entry.make_room();
             task.note(Happened::Ended(result.err().map(Arc::new)));
@@ -156,18 +186,29 @@ impl Task {
     async fn run(
         &self,
         mut phone: Phone<Store, Asking>,
-        contents: QrContents,
+        work: Work,
         ending: oneshot::Receiver<Ending>,
     ) -> Result<(), authenticator::Error> {
-        self.note(Happened::Scanned);
+        self.note(match work {
+            Work::Scanned(_) => Happened::Scanned,
+            Work::Rung(_) => Happened::Rung,
+        });
         let sources = &self.service.sources;
         let cancel = self.vanishing.or_hang_up(ending);
         let mut rng = (sources.rng)();
         let clock = || (sources.clock)();
         let progress = |progress: Progress<'_>| self.progress(&progress);
+        let answering = async {
+            match work {
+                Work::Scanned(contents) => {
+                    phone.answer(*contents, cancel, clock, &mut rng, progress).await
+                }
+                Work::Rung(call) => phone.come(*call, cancel, clock, &mut rng, progress).await,
+            }
+        };
         tokio::select! {
             biased;
-            result = phone.answer(contents, cancel, clock, &mut rng, progress) => result,
+            result = answering => result,
             () = self.vanishing.gone() => Err(hybrid::Error::Cancelled.into()),
         }
     }
@@ -186,6 +227,7 @@ impl Task {
             Progress::Connected { via } => Happened::Connected { via: *via },
             Progress::Answered(outcome) => Happened::Answered(self.answered(outcome)),
             Progress::Acknowledged => Happened::Acknowledged,
+            Progress::Linked => Happened::Linked,
         });
     }
 

@@ -8,17 +8,22 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::moving::Moving;
+use tokio::sync::watch;
+
 use super::{Error, Sources};
 use crate::authenticator::store;
 use crate::authenticator::{
-    CredentialId, Locked, PasskeyStore as _, PasskeyView, Pin, Store, Verification,
+    CredentialId, LinkView, Locked, PasskeyStore as _, PasskeyView, Pin, Store, Verification,
 };
+use crate::hybrid::linking::LinkId;
 
 /// A store and, while it is open, its keys. Clones are the same one.
 #[derive(Clone)]
 pub struct Vault {
     locked: Locked,
     open: Arc<Mutex<Option<Store>>>,
+    /// Told whenever it is locked or opened, or who may ring changes.
+    changes: watch::Sender<()>,
     pub(super) moving: Arc<Moving>,
     pub(super) sources: Sources,
 }
@@ -34,7 +39,8 @@ impl Vault {
     /// Over this store; `open` if its owner gave the PIN already.
     #[must_use]
     pub fn new(locked: Locked, open: Option<Store>, sources: Sources) -> Self {
-        Self { locked, open: Arc::new(Mutex::new(open)), moving: Arc::default(), sources }
+        let (open, changes) = (Arc::new(Mutex::new(open)), watch::Sender::new(()));
+        Self { locked, open, changes, moving: Arc::default(), sources }
     }
 
     fn slot(&self) -> MutexGuard<'_, Option<Store>> {
@@ -43,6 +49,14 @@ impl Vault {
 
     pub(super) fn store(&self) -> Result<Store, Error> {
         self.slot().clone().ok_or(Error::Locked)
+    }
+
+    pub(super) fn changed(&self) {
+        self.changes.send_replace(());
+    }
+
+    pub(super) fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
     }
 
     /// Whether passkeys are out of reach.
@@ -61,6 +75,7 @@ impl Vault {
     pub fn lock(&self) {
         *self.slot() = None;
         self.moving.forget();
+        self.changed();
     }
 
     /// Opens the store, or verifies the PIN once more if it is open.
@@ -75,6 +90,7 @@ impl Vault {
             Err(_) => vault.locked.unlock(&pin, now, &mut *(vault.sources.rng)()).map(
                 |(store, verification)| {
                     *vault.slot() = Some(store);
+                    vault.changed();
                     verification
                 },
             ),
@@ -147,6 +163,27 @@ impl Vault {
     ) -> Result<Vec<CredentialId>, Error> {
         let rng = Arc::clone(&self.sources.rng);
         self.with(move |store| store.prune(&ids, unused, &mut *rng())).await
+    }
+
+    /// The laptops that may ring, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// See [`Self::passkeys`].
+    pub async fn links(&self) -> Result<Vec<LinkView>, Error> {
+        let links = self.with(Store::links).await?;
+        Ok(links.into_iter().map(LinkView::from).collect())
+    }
+
+    /// Forgets a laptop, which can ring no more.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchLink`], and see [`Self::passkeys`].
+    pub async fn forget_link(&self, id: [u8; 8]) -> Result<(), Error> {
+        let known = self.with(move |store| store.remove_link(LinkId(id))).await?;
+        self.changed();
+        if known { Ok(()) } else { Err(Error::NoSuchLink) }
     }
 
     pub(super) async fn with<T: Send + 'static>(

@@ -125,6 +125,7 @@ fn tell(watch: &Stopwatch, nods: &Nods, progress: &Progress<'_>) {
             }
         }
         Progress::Acknowledged => ("delivered", "knows that its answer has arrived".to_owned()),
+        Progress::Linked => ("linked", "remembers the laptop".to_owned()),
     };
     watch.step("phone", event, &words);
 }

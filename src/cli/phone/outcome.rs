@@ -51,6 +51,7 @@ pub(super) enum Step {
     Connected(ChannelKind),
     Answered(Answer),
     Acknowledged,
+    Linked,
 }
 
 /// An end that is not a good one.
@@ -124,6 +125,10 @@ pub(super) fn told(step: &Step) -> (&'static str, String, Value) {
             ("connected", format!("Connected to the laptop {how}."), json!({ "via": via }))
         }
         Step::Answered(answer) => answered(answer),
+        Step::Linked => {
+            let words = "The computer is remembered and can ring this phone now.";
+            ("linked", words.to_owned(), json!({}))
+        }
         Step::Acknowledged => {
             ("acknowledged", "The laptop has got the answer.".to_owned(), json!({}))
         }

@@ -17,7 +17,7 @@ use super::making::Making;
 use super::remote::{self, Socket};
 use super::unlock::{self, Vault};
 use super::{Reporter, or_interrupted, scan, store};
-use crate::authenticator::service::{Service, Setup};
+use crate::authenticator::service::{Listening, Service, Setup};
 use crate::authenticator::{Error, Locked, Store, Verification, store as passkeys};
 use crate::cli::advice;
 use crate::cli::args::Link;
@@ -76,6 +76,12 @@ pub(super) struct Run {
     /// Let a fingerprint approve, on a button of the notification; needs fprintd and an enrolled finger
     #[arg(long, requires = "notify")]
     fingerprint: bool,
+    /// Remember no computers, and let none ring that is remembered already
+    #[arg(long)]
+    no_linking: bool,
+    /// What computers that are remembered call this phone [default: the name of this machine]
+    #[arg(long, value_name = "NAME", conflicts_with = "no_linking")]
+    name: Option<String>,
     #[command(flatten)]
     making: Making,
     #[command(flatten)]
@@ -115,6 +121,8 @@ impl Run {
             ended = &mut serving => return ended.map_err(|error| remote::failed(&error)),
             failure = plugged::ended(key) => return Err(failure),
             () = desk.run() => {}
+            () = service.listen() => {}
+            () = tell_listening(reporter, &service) => {}
         }
         systemd::notify("STOPPING=1");
         reporter.step("stopping", "Stopping; laptops are told that the phone hangs up.", json!({}));
@@ -128,6 +136,10 @@ impl Run {
         let _late = tokio::time::timeout(CLIENTS, serving).await;
         reporter.step("stopped", "Stopped.", json!({}));
         Ok(())
+    }
+
+    fn name(&self) -> String {
+        self.name.clone().unwrap_or_else(crate::cli::enroll::machine)
     }
 
     /// The page, if it is wanted; it ends with what this gives.
@@ -184,6 +196,7 @@ impl Run {
             radio,
             phone,
             engine: self.making.config(),
+            name: (!self.no_linking).then(|| self.name()),
             standing: self.auto_approve.then(Verification::standing_approval),
             sources: keeper::sources(),
         };
@@ -228,6 +241,30 @@ async fn by_key(reporter: Reporter, locked: &Locked) -> Option<Store> {
         Err(failure) => {
             reporter.note(&format!("no key opens the passkeys: {}", failure.error));
             None
+        }
+    }
+}
+
+/// Tells whether computers can ring, as it changes.
+async fn tell_listening(reporter: Reporter, service: &Service) {
+    let mut listening = service.listening();
+    loop {
+        let now = listening.borrow_and_update().clone();
+        match now {
+            Listening::Yes => {
+                let words = "Computers that this phone remembers can ring it now.";
+                reporter.step("listening", words, json!({}));
+            }
+            Listening::Failing(why) => {
+                let words = format!(
+                    "Computers that this phone remembers cannot ring it now: {why}. It is tried again."
+                );
+                reporter.step("not-listening", &words, json!({ "error": why }));
+            }
+            _ => {}
+        }
+        if listening.changed().await.is_err() {
+            return std::future::pending().await;
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The public suffix of a domain: the part under which anybody can have a name.
 //!
 //! The list is the one that the `psl` crate is made from, as sorted text: its own form, a tree in code,
-//! takes three times the room. `tests/generated.rs` makes the file and holds every rule against that crate.
+//! takes three times the room. `tests/public_suffix.rs` makes the file and holds every rule against that crate.
 //!
 //! Specification: <https://publicsuffix.org/list/>, "Algorithm".
 

@@ -3,8 +3,12 @@
 //! Depends on `authenticator` and the generated code only.
 
 use super::v1;
-use crate::authenticator::service::{Answered, Asker, Event, Happened, Question, Settled, Whom};
-use crate::authenticator::{AccountView, ConsentRequest, CredentialId, Error, PasskeyView, State};
+use crate::authenticator::service::{
+    Answered, Asker, Event, Happened, Occasion, Question, Settled, Whom,
+};
+use crate::authenticator::{
+    AccountView, ConsentRequest, CredentialId, Error, LinkView, PasskeyView, State,
+};
 use crate::ctap::Permissions;
 
 /// What people are told about what ended a transaction.
@@ -72,6 +76,23 @@ fn transaction(asker: Asker) -> Option<u64> {
     }
 }
 
+fn occasion(occasion: Occasion) -> v1::Occasion {
+    match occasion {
+        Occasion::Asked => v1::Occasion::Unspecified,
+        Occasion::WantsLink => v1::Occasion::WantsLink,
+        Occasion::Rung => v1::Occasion::Rung,
+    }
+}
+
+pub(super) fn link(link: LinkView) -> v1::Link {
+    v1::Link {
+        id: link.id.to_vec(),
+        rp_id: link.rp_id,
+        made_at: link.made_at.0,
+        rung_at: link.rung_at.map(|at| at.0),
+    }
+}
+
 pub(super) fn question(question: &Question) -> v1::Question {
     let warning = match question.asker {
         Asker::Laptop(_) => FROM_LAPTOP,
@@ -81,7 +102,11 @@ pub(super) fn question(question: &Question) -> v1::Question {
         id: question.id.0,
         transaction: transaction(question.asker),
         asked_at: question.asked_at.0,
-        warning: warning.to_owned(),
+        warning: match question.occasion.words() {
+            Some(words) => format!("{words} {warning}"),
+            None => warning.to_owned(),
+        },
+        occasion: occasion(question.occasion).into(),
         ..v1::Question::default()
     };
     wanted(base, &question.request)
@@ -142,6 +167,8 @@ fn what(happened: &Happened, advise: Advise) -> v1::event::What {
     use v1::event::What as W;
     match happened {
         Happened::Scanned => W::Scanned(v1::Scanned {}),
+        Happened::Rung => W::Rung(v1::Rung {}),
+        Happened::Linked => W::Linked(v1::Linked {}),
         Happened::OpeningTunnel => W::OpeningTunnel(v1::OpeningTunnel {}),
         Happened::WithoutTunnel(why) => W::WithoutTunnel(v1::WithoutTunnel { why: why.clone() }),
         Happened::Advertising => W::Advertising(v1::Advertising {}),

@@ -6,9 +6,9 @@
 use super::v1;
 use crate::authenticator::consent::AccountView;
 use crate::authenticator::passkey::CredProtect;
-use crate::authenticator::service::{Asker, Question, QuestionId, TransactionId};
+use crate::authenticator::service::{Asker, Occasion, Question, QuestionId, TransactionId};
 use crate::authenticator::store::exchange::{Skipped, Why};
-use crate::authenticator::{ConsentRequest, CredentialId, PasskeyView, State, Timestamp};
+use crate::authenticator::{ConsentRequest, CredentialId, LinkView, PasskeyView, State, Timestamp};
 use crate::ctap::Permissions;
 
 /// A passkey.
@@ -59,13 +59,29 @@ fn accounts(messages: Vec<v1::Account>) -> Option<Vec<AccountView>> {
     messages.into_iter().map(account).collect()
 }
 
+/// A computer that may ring.
+#[must_use]
+pub fn link(message: v1::Link) -> Option<LinkView> {
+    Some(LinkView {
+        id: message.id.try_into().ok()?,
+        made_at: Timestamp(message.made_at),
+        rp_id: message.rp_id,
+        rung_at: message.rung_at.map(Timestamp),
+    })
+}
+
 /// A question.
 #[must_use]
 pub fn question(message: v1::Question) -> Option<Question> {
     let id = QuestionId(message.id);
     let asker = message.transaction.map_or(Asker::Program, |id| Asker::Laptop(TransactionId(id)));
     let asked_at = Timestamp(message.asked_at);
-    Some(Question { id, asker, asked_at, request: request(message)? })
+    let occasion = match message.occasion() {
+        v1::Occasion::Unspecified => Occasion::Asked,
+        v1::Occasion::WantsLink => Occasion::WantsLink,
+        v1::Occasion::Rung => Occasion::Rung,
+    };
+    Some(Question { id, asker, occasion, asked_at, request: request(message)? })
 }
 
 fn request(message: v1::Question) -> Option<ConsentRequest> {
@@ -174,7 +190,8 @@ mod tests {
         for (request, asker) in requests.into_iter().flat_map(|request| {
             [Asker::Program, Asker::Laptop(TransactionId(5))].map(|asker| (request.clone(), asker))
         }) {
-            let asked = Question { id: QuestionId(9), asker, asked_at: Timestamp(8), request };
+            let (id, asked_at, occasion) = (QuestionId(9), Timestamp(8), Occasion::Rung);
+            let asked = Question { id, asker, occasion, asked_at, request };
             assert_eq!(question(convert::question(&asked)), Some(asked));
         }
         assert_eq!(question(v1::Question::default()), None);

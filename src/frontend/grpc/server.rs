@@ -213,6 +213,22 @@ impl Phone for Api {
         Ok(Response::new(v1::PrunePasskeysResponse { ids: convert::ids(&pruned) }))
     }
 
+    async fn list_links(&self, _: Request<v1::ListLinksRequest>) -> Answer<v1::ListLinksResponse> {
+        let links = done(self.service.vault().links().await)?;
+        let links = links.into_iter().map(convert::link).collect();
+        Ok(Response::new(v1::ListLinksResponse { links }))
+    }
+
+    async fn forget_link(
+        &self,
+        request: Request<v1::ForgetLinkRequest>,
+    ) -> Answer<v1::ForgetLinkResponse> {
+        let id = request.into_inner().id.try_into();
+        let id = id.map_err(|_| bad_request("the ID of a computer has 8 bytes"))?;
+        done(self.service.vault().forget_link(id).await)?;
+        Ok(Response::new(v1::ForgetLinkResponse {}))
+    }
+
     type ExportStream = BoxStream<'static, Result<v1::ExportPart, Status>>;
 
     async fn export(&self, request: Request<v1::ExportRequest>) -> Answer<Self::ExportStream> {

@@ -23,7 +23,7 @@ pub(super) fn status(error: &Error) -> Status {
         Error::Locked | Error::CodeTooOld { .. } => Code::FailedPrecondition,
         Error::Busy | Error::Store(S::DiskFull(_)) => Code::ResourceExhausted,
         Error::NoSuchQuestion | Error::NoSuchTransaction | Error::NoSuchMove => Code::NotFound,
-        Error::Store(S::NoSuchPasskey) => Code::NotFound,
+        Error::NoSuchLink | Error::Store(S::NoSuchPasskey) => Code::NotFound,
         Error::NotVerified { .. } | Error::Envelope(OpenError::WrongKey) => Code::PermissionDenied,
         Error::Store(S::WrongPin { .. } | S::LockedOut { .. }) => Code::PermissionDenied,
         Error::Stopping => Code::Unavailable,

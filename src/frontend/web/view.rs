@@ -67,6 +67,7 @@ pub(super) fn question(question: &Question) -> Value {
         _ => "program",
     };
     let mut value = json!({ "id": question.id.0, "what": what, "asker": asker,
+                            "occasion": question.occasion.words(),
                             "askedAt": question.asked_at.0 });
     if let (Some(value), Value::Object(fields)) = (value.as_object_mut(), fields) {
         value.extend(fields);

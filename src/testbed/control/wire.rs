@@ -98,6 +98,8 @@ pub fn ceremony(ceremony: &Ceremony) -> Value {
 fn event(event: &Event) -> Value {
     let (what, fields) = match &event.what {
         Happened::Scanned => ("scanned", json!({})),
+        Happened::Rung => ("rung", json!({})),
+        Happened::Linked => ("linked", json!({})),
         Happened::OpeningTunnel => ("opening-tunnel", json!({})),
         Happened::WithoutTunnel(why) => ("without-tunnel", json!({ "error": why })),
         Happened::Advertising => ("advertising", json!({})),

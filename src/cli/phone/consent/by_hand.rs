@@ -70,6 +70,10 @@ pub(in crate::cli::phone) async fn by_hand(
     vault: &Vault,
     question: &Question,
 ) -> Result<(), Failure> {
+    if let Some(words) = question.occasion.words() {
+        let said = terminal.say(&format!("{words}\n")).await;
+        said.map_err(|error| interrupted_terminal(&error))?;
+    }
     let chosen = choose(terminal, question.asker.into(), &question.request).await;
     let Some(account) = chosen.map_err(|error| interrupted_terminal(&error))? else {
         return answers.decline(question.id).await;

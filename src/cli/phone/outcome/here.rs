@@ -23,6 +23,7 @@ impl Here {
             Progress::Connected { via } => Step::Connected(*via),
             Progress::Answered(outcome) => Step::Answered(self.answer(outcome)?),
             Progress::Acknowledged => Step::Acknowledged,
+            Progress::Linked => Step::Linked,
         })
     }
 

@@ -24,7 +24,10 @@ pub(in crate::cli::phone) fn step(what: &What) -> Option<Step> {
         }),
         What::Answered(answered) => Step::Answered(answer(answered)?),
         What::Acknowledged(_) => Step::Acknowledged,
-        What::Scanned(_) | What::Asked(_) | What::Settled(_) | What::Ended(_) => return None,
+        What::Linked(_) => Step::Linked,
+        What::Rung(_) | What::Scanned(_) | What::Asked(_) | What::Settled(_) | What::Ended(_) => {
+            return None;
+        }
     })
 }
 

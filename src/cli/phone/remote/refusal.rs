@@ -37,6 +37,7 @@ pub(in crate::cli::phone) fn of_cause(cause: &str) -> (Status, String) {
         "no-such-question" | "no-such-transaction" | "no-such-account" => {
             (Status::Usage, "see: cabled phone pending")
         }
+        "no-such-link" => (Status::Usage, "see: cabled phone links list"),
         "no-such-passkey" => (Status::Usage, "see: cabled phone passkeys list"),
         "too-large" => (Status::Refused, "use a shorter name"),
         "no-such-move" => (Status::Refused, "run the command again, one at a time"),

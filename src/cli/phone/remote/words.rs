@@ -15,7 +15,12 @@ pub(in crate::cli::phone) fn question(question: &Question) -> String {
     let (id, who) = (question.id.0, question.asker.into());
     let headline = consent::headline(who, &question.request);
     let particulars = consent::particulars(who, &question.request);
-    format!("Question {id}: {headline}\n{particulars}").trim_end().to_owned()
+    let mut text = format!("Question {id}: {headline}\n{particulars}").trim_end().to_owned();
+    if let Some(words) = question.occasion.words() {
+        text.push('\n');
+        text.push_str(words);
+    }
+    text
 }
 
 /// A question for machines.
@@ -25,6 +30,9 @@ pub(in crate::cli::phone) fn fields(question: &Question) -> Value {
         fields.insert("question".to_owned(), question.id.0.into());
         if let Asker::Laptop(transaction) = question.asker {
             fields.insert("transaction".to_owned(), transaction.0.into());
+        }
+        if let Some(name) = question.occasion.name() {
+            fields.insert("occasion".to_owned(), name.into());
         }
     }
     fields
@@ -46,6 +54,7 @@ fn what(what: What) -> (&'static str, String, Value) {
     }
     match what {
         What::Scanned(_) => ("scanned", "The code was read.".to_owned(), json!({})),
+        What::Rung(_) => ("rung", "A computer that is remembered has rung.".to_owned(), json!({})),
         What::Asked(asked) => match read::question(asked) {
             Some(asked) => ("asked", question(&asked), fields(&asked)),
             None => unknown(),

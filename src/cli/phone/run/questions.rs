@@ -111,8 +111,9 @@ impl Answers for Service {
 fn told(reporter: Reporter, question: &Question) {
     let id = question.id.0;
     let headline = consent::headline(question.asker.into(), &question.request);
+    let occasion = question.occasion.words().map(|words| format!(" {words}")).unwrap_or_default();
     let words = format!(
-        "Question {id}: {headline} Did you start this? Answer with: cabled phone approve {id}, or \
+        "Question {id}: {headline}{occasion} Did you start this? Answer with: cabled phone approve {id}, or \
          decline {id}"
     );
     reporter.step("asked", &words, remote::fields(question));

@@ -234,6 +234,35 @@ pub struct ImportResponse {
     #[prost(uint64, tag = "1")]
     pub passkeys: u64,
 }
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListLinksRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListLinksResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub links: ::prost::alloc::vec::Vec<Link>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ForgetLinkRequest {
+    #[prost(bytes = "vec", tag = "1")]
+    pub id: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ForgetLinkResponse {}
+/// Never its secret.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Link {
+    /// 8 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub id: ::prost::alloc::vec::Vec<u8>,
+    /// At whose request it was made: computers do not say what they are called.
+    #[prost(string, tag = "2")]
+    pub rp_id: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "3")]
+    pub made_at: u64,
+    /// When the computer last rang.
+    #[prost(uint64, optional, tag = "4")]
+    pub rung_at: ::core::option::Option<u64>,
+}
 /// Never a key.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Passkey {
@@ -319,6 +348,9 @@ pub struct Question {
     /// Reset: how many there are to lose.
     #[prost(uint64, tag = "12")]
     pub passkeys: u64,
+    /// What is special about it; in words it is part of the warning.
+    #[prost(enumeration = "Occasion", tag = "13")]
+    pub occasion: i32,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Event {
@@ -330,7 +362,7 @@ pub struct Event {
     pub transaction: ::core::option::Option<u64>,
     #[prost(uint64, tag = "3")]
     pub at: u64,
-    #[prost(oneof = "event::What", tags = "4, 5, 6, 7, 8, 9, 10, 11, 12, 13")]
+    #[prost(oneof = "event::What", tags = "4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15")]
     pub what: ::core::option::Option<event::What>,
 }
 /// Nested message and enum types in `Event`.
@@ -357,10 +389,20 @@ pub mod event {
         Acknowledged(super::Acknowledged),
         #[prost(message, tag = "13")]
         Ended(super::Ended),
+        /// In the place of scanned.
+        #[prost(message, tag = "14")]
+        Rung(super::Rung),
+        /// The computer may ring from now on.
+        #[prost(message, tag = "15")]
+        Linked(super::Linked),
     }
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Scanned {}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Rung {}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Linked {}
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct OpeningTunnel {}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -502,6 +544,37 @@ impl Wanted {
             "WANTED_MANAGE" => Some(Self::Manage),
             "WANTED_CHANGE_DATA" => Some(Self::ChangeData),
             "WANTED_RESET" => Some(Self::Reset),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Occasion {
+    Unspecified = 0,
+    /// The computer asks to be remembered: whoever approves lets it ring from then on.
+    WantsLink = 1,
+    /// A computer that is remembered has rung; nobody scanned anything.
+    Rung = 2,
+}
+impl Occasion {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "OCCASION_UNSPECIFIED",
+            Self::WantsLink => "OCCASION_WANTS_LINK",
+            Self::Rung => "OCCASION_RUNG",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "OCCASION_UNSPECIFIED" => Some(Self::Unspecified),
+            "OCCASION_WANTS_LINK" => Some(Self::WantsLink),
+            "OCCASION_RUNG" => Some(Self::Rung),
             _ => None,
         }
     }
@@ -1081,6 +1154,56 @@ pub mod phone_client {
                 .insert(GrpcMethod::new("cabled.phone.v1.Phone", "Import"));
             self.inner.unary(req, path, codec).await
         }
+        /// The computers that this phone remembers, oldest first: they may ring it.
+        pub async fn list_links(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListLinksRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListLinksResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/cabled.phone.v1.Phone/ListLinks",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("cabled.phone.v1.Phone", "ListLinks"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Forgets one; it can ring no more.
+        pub async fn forget_link(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ForgetLinkRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ForgetLinkResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/cabled.phone.v1.Phone/ForgetLink",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("cabled.phone.v1.Phone", "ForgetLink"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -1233,6 +1356,22 @@ pub mod phone_server {
             &self,
             request: tonic::Request<super::ImportRequest>,
         ) -> std::result::Result<tonic::Response<super::ImportResponse>, tonic::Status>;
+        /// The computers that this phone remembers, oldest first: they may ring it.
+        async fn list_links(
+            &self,
+            request: tonic::Request<super::ListLinksRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListLinksResponse>,
+            tonic::Status,
+        >;
+        /// Forgets one; it can ring no more.
+        async fn forget_link(
+            &self,
+            request: tonic::Request<super::ForgetLinkRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ForgetLinkResponse>,
+            tonic::Status,
+        >;
     }
     #[derive(Debug)]
     pub struct PhoneServer<T> {
@@ -2136,6 +2275,92 @@ pub mod phone_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ImportSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/cabled.phone.v1.Phone/ListLinks" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListLinksSvc<T: Phone>(pub Arc<T>);
+                    impl<T: Phone> tonic::server::UnaryService<super::ListLinksRequest>
+                    for ListLinksSvc<T> {
+                        type Response = super::ListLinksResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListLinksRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Phone>::list_links(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListLinksSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/cabled.phone.v1.Phone/ForgetLink" => {
+                    #[allow(non_camel_case_types)]
+                    struct ForgetLinkSvc<T: Phone>(pub Arc<T>);
+                    impl<T: Phone> tonic::server::UnaryService<super::ForgetLinkRequest>
+                    for ForgetLinkSvc<T> {
+                        type Response = super::ForgetLinkResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ForgetLinkRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Phone>::forget_link(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ForgetLinkSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -71,6 +71,7 @@ function particulars(question) {
   if (question.what === "already-registered") lines.push("No second one is made.");
   if (question.what === "sign-in" && !question.pick && question.accounts.length > 1) lines.push("The laptop will see all accounts and let you choose.");
   if (question.what !== "nothing-found") {
+    if (question.occasion) lines.push(question.occasion);
     lines.push(question.asker === "laptop" ? "Only the laptop says so. Did you start this?" : "Did you start this?");
   }
   return lines.map((line) => element("p", { class: "quiet" }, line));

@@ -36,7 +36,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut daemon = connect(&socket()?).await?;
     let what = What::Registration(Registration { options, origin });
     // Whoever lets go of this stream before the end withdraws the request.
-    let mut events = daemon.begin(BeginRequest { what: Some(what) }).await?.into_inner();
+    let mut events = daemon
+        .begin(BeginRequest { what: Some(what), ..BeginRequest::default() })
+        .await?
+        .into_inner();
     let mut response = None;
     while let Some(event) = events.message().await? {
         match event.what {

@@ -12,7 +12,7 @@ use crate::hybrid::qr::{self, ChannelKind};
 use crate::testbed;
 use crate::{authenticator, ble, channel, client, hybrid};
 
-pub(crate) use self::laptop::{begin, ceremony, receipts, webauthn};
+pub(crate) use self::laptop::{begin, ceremony, phones, receipts, webauthn};
 use self::tunnel::{Side, broken, tunnel};
 
 /// The radio: this is the Bluetooth half.
@@ -45,6 +45,7 @@ pub(crate) fn client(error: &client::Error) -> Failure {
     match error {
         E::Radio(why) => radio(why),
         E::Tunnel { source, .. } => tunnel(error, source, Side::Laptop),
+        E::Ring { source, .. } => ring(error, source),
         E::Bluetooth(why) => nearby::unreachable(error, why, false),
         E::Neither { bluetooth, .. } => nearby::unreachable(error, bluetooth, true),
         E::Broken { via: ChannelKind::L2cap, source, .. } => {
@@ -54,6 +55,27 @@ pub(crate) fn client(error: &client::Error) -> Failure {
         E::Protocol(why) => laptop_protocol(why),
         E::SimulatedRadio => simulated(error),
         _ => Failure::because(Status::Failure, error, "run the command again"),
+    }
+}
+
+/// A linked phone that did not come.
+fn ring(error: &client::Error, source: &channel::Error) -> Failure {
+    use channel::Error as E;
+    let said = |text: &str, hint| Failure::new(Status::NotHeard, text, hint);
+    match source {
+        E::Status { status: 410 } => said(
+            "the phone does not know this computer any more",
+            "scan a code instead, and have the phone remembered again with --remember",
+        ),
+        E::Status { status: 404 | 504 } => said(
+            "the phone does not listen now",
+            "unlock it, see that it is on and has internet, or leave out --phone and scan a code",
+        ),
+        E::Status { status: 429 } => said(
+            "the phone was rung too often, or has too much to do",
+            "wait half a minute, or leave out --phone and scan a code",
+        ),
+        source => tunnel(error, source, Side::Laptop),
     }
 }
 

@@ -10,8 +10,9 @@ use std::sync::Arc;
 use super::failure::Failure;
 use super::{advice, system};
 use crate::client::ceremony::Ceremony;
+use crate::client::phones::Phones;
 use crate::client::receipts::Receipts;
-use crate::client::service::{Event, Happened, Service, Sources};
+use crate::client::service::{self, Event, Happened, Service, Sources};
 use crate::client::{Client, Progress};
 use crate::hybrid::qr::ChannelKind;
 
@@ -33,6 +34,8 @@ pub(super) enum Step {
     Listening(Code),
     /// Any of the others.
     Next(Progress),
+    /// The phone is remembered under this name.
+    Linked(String),
     Note(String),
 }
 
@@ -44,12 +47,12 @@ pub(super) struct Code {
 }
 
 /// The laptop's service in this process.
-pub(super) fn here(client: Client, receipts: Option<Receipts>) -> Service {
+pub(super) fn here(client: Client, receipts: Option<Receipts>, phones: Option<Phones>) -> Service {
     let sources = Sources {
         clock: Arc::new(system::unix_time),
         rng: Arc::new(|| Box::new(system::random())),
     };
-    Service::new(client, receipts, sources)
+    Service::remembering(client, receipts, phones, sources)
 }
 
 /// Performs a ceremony in this process, until the user presses Ctrl-C; `deliver` hands the answer, the
@@ -57,11 +60,12 @@ pub(super) fn here(client: Client, receipts: Option<Receipts>) -> Service {
 pub(super) async fn perform(
     audience: &mut impl Audience,
     service: &Service,
+    way: service::Way,
     ceremony: Ceremony,
     mut interrupt: Pin<&mut (impl Future<Output = ()> + Send)>,
     deliver: impl FnOnce(&str) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let mut transaction = service.begin(ceremony).map_err(|error| advice::begin(&error))?;
+    let mut transaction = service.begin_by(way, ceremony).map_err(|error| advice::begin(&error))?;
     let id = transaction.id();
     let mut events = service.events(Some(id));
     let mut lost = None;
@@ -77,7 +81,10 @@ pub(super) async fn perform(
             event = events.next() => event,
         };
         let Some(Event { what, .. }) = event else { break };
-        let code = || Code { text: transaction.code().to_owned(), offline: service.offers_l2cap() };
+        let code = || {
+            let text = service.code(id).unwrap_or_default();
+            Code { text, offline: service.offers_l2cap() }
+        };
         if let Some(step) = step(what, code)
             && let Err(failure) = show(audience, step)
             && lost.is_none()
@@ -102,6 +109,7 @@ pub(super) fn step(what: Happened, code: impl FnOnce() -> Code) -> Option<Step> 
         Happened::Step(Progress::Listening) => Step::Listening(code()),
         Happened::Step(step) => Step::Next(step),
         Happened::Note(text) => Step::Note(text),
+        Happened::Linked(name) => Step::Linked(name),
         _ => return None,
     })
 }
@@ -113,6 +121,7 @@ pub(super) fn show(audience: &mut impl Audience, step: Step) -> Result<(), Failu
             audience.step("listening", scan_this(code.offline));
         }
         Step::Next(step) => next(audience, &step),
+        Step::Linked(name) => audience.step("linked", &linked(&name)),
         Step::Note(text) => audience.note(&text),
     }
     Ok(())
@@ -120,8 +129,11 @@ pub(super) fn show(audience: &mut impl Audience, step: Step) -> Result<(), Failu
 
 fn next(audience: &mut impl Audience, step: &Progress) {
     match step {
-        // Shown with its code.
-        Progress::Listening => {}
+        // Shown with its code, and told by the service under the name that the phone has here.
+        Progress::Listening | Progress::Linked(_) => {}
+        Progress::Ringing => {
+            audience.step("ringing", "Ringing your phone. Follow the steps there.");
+        }
         Progress::AdvertSeen => audience.step("advert-seen", "Connecting to your phone..."),
         Progress::FallingBack => {
             let words = "Bluetooth alone does not do; trying over the internet...";
@@ -135,6 +147,10 @@ fn next(audience: &mut impl Audience, step: &Progress) {
             audience.step("waiting-for-user", "Follow the steps on your phone.");
         }
     }
+}
+
+fn linked(name: &str) -> String {
+    format!("{name} is remembered; next time, in place of a code: --phone {name:?}")
 }
 
 fn scan_this(offline: bool) -> &'static str {

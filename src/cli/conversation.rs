@@ -11,7 +11,7 @@ use super::ui::Ui;
 use super::way::Way;
 use super::{advice, daemon, system};
 use crate::client::ceremony::Error;
-use crate::client::service::{About, Event, Service};
+use crate::client::service::{self, About, Event, Service};
 use crate::ctap::GetInfo;
 use crate::frontend::control::v1::{Open, Purpose};
 use crate::hybrid;
@@ -32,7 +32,10 @@ pub(super) async fn register(
     let mut terminal = Terminal { ui, qr: &way.qr };
     let ask = |info: &[u8]| ask(&capabilities(info)?);
     if let Some(mut client) = way.daemon().await? {
+        let (phone, remember) = way.there();
         let open = Open {
+            phone,
+            remember,
             purpose: Purpose::from(about.purpose()).into(),
             rp_id: about.rp_id().to_owned(),
             user_name: about.user_name().to_owned(),
@@ -41,7 +44,9 @@ pub(super) async fn register(
         let interrupt = interrupt.as_mut();
         return daemon::carry(&mut terminal, &mut client, open, interrupt, ask, deliver).await;
     }
-    here(&mut terminal, &way.service()?, about, interrupt.as_mut(), ask, deliver).await
+    let service = way.service()?;
+    let by = way.here(&service).await?;
+    here(&mut terminal, &service, by, about, interrupt.as_mut(), ask, deliver).await
 }
 
 fn capabilities(info: &[u8]) -> Result<GetInfo, Failure> {
@@ -65,17 +70,22 @@ enum Lost {
 async fn here(
     audience: &mut impl Audience,
     service: &Service,
+    by: service::Way,
     about: About,
     mut interrupt: Pin<&mut (impl Future<Output = ()> + Send)>,
     ask: impl FnOnce(&[u8]) -> Result<Vec<u8>, Failure>,
     deliver: impl FnOnce(&[u8]) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let mut carrier = service.carry(about, PATIENCE).map_err(|error| advice::begin(&error))?;
-    let (id, text) = (carrier.id(), carrier.code().to_owned());
+    let carrier = service.carry_by(by, about, PATIENCE);
+    let mut carrier = carrier.map_err(|error| advice::begin(&error))?;
+    let id = carrier.id();
     let mut events = service.events(Some(id));
     let mut lost = None;
     let mut tell = |event: Event| {
-        let code = || Code { text: text.clone(), offline: service.offers_l2cap() };
+        let code = || {
+            let text = service.code(id).unwrap_or_default();
+            Code { text, offline: service.offers_l2cap() }
+        };
         step(event.what, code).map_or(Ok(()), |step| show(audience, step))
     };
     let reply = {

@@ -12,12 +12,12 @@ use serde_json::json;
 use tokio::sync::oneshot;
 
 pub(crate) use self::carry::carry;
-pub(crate) use self::socket::{Socket, refused};
+pub(crate) use self::socket::{PHONES_KEY, Socket, refused};
 pub(crate) use self::there::{failure, perform, step};
 use super::args::Link;
 use super::failure::{Failure, Status};
 use super::ui::{Ui, event_line, print};
-use super::{advice, ceremony, laptop, plugged, qr, system, systemd};
+use super::{advice, ceremony, laptop, linked, plugged, qr, system, systemd};
 use crate::channel::l2cap::Framing;
 use crate::client::ceremony::Error;
 use crate::client::{Client, Config};
@@ -50,6 +50,8 @@ pub(crate) struct Daemon {
     #[arg(long, value_name = "HOW", default_value_t, requires = "offline")]
     l2cap_framing: Framing,
     #[command(flatten)]
+    key: linked::KeyFile,
+    #[command(flatten)]
     link: Link,
 }
 
@@ -65,7 +67,7 @@ impl Daemon {
             }
         };
         let place = listener.path().map(|path| path.display().to_string());
-        let service = ceremony::here(self.client()?, laptop::receipts());
+        let service = ceremony::here(self.client()?, laptop::receipts(), self.key.phones());
         let key = key::plug_in(ui, self.uhid, &service)?;
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = control::serve(service.clone(), listener, WORDS, async {

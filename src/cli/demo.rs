@@ -21,6 +21,7 @@ use crate::ble::memory::MemoryRadio;
 use crate::channel::tls::Trust;
 use crate::channel::websocket::Connector;
 use crate::client::ceremony::Ceremony;
+use crate::client::service::Way;
 use crate::client::webauthn::Origin;
 use crate::client::{Client, Config};
 use crate::hybrid::tunnel::ServiceUrl;
@@ -149,7 +150,7 @@ impl World<'_> {
         mut laptop: Laptop<'_>,
         wanted: Ceremony,
     ) -> Result<String, Failure> {
-        let service = ceremony::here(self.client()?, None);
+        let service = ceremony::here(self.client()?, None, None);
         let (scanned, mut json) = (laptop.camera(), String::new());
         let mut never = std::pin::pin!(std::future::pending());
         let deliver = |answer: &str| {
@@ -157,7 +158,7 @@ impl World<'_> {
             Ok(())
         };
         tokio::try_join!(
-            ceremony::perform(&mut laptop, &service, wanted, never.as_mut(), deliver),
+            ceremony::perform(&mut laptop, &service, Way::code(), wanted, never.as_mut(), deliver),
             self.phone.answer(self.watch, scanned),
         )?;
         Ok(json)

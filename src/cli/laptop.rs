@@ -114,11 +114,14 @@ impl Ceremony {
             print(answer)
         };
         if let Some(mut client) = self.way.daemon().await? {
-            let (request, interrupt) = (asked.request(), interrupt.as_mut());
+            let (phone, remember) = self.way.there();
+            let request = BeginRequest { phone, remember, ..asked.request() };
+            let interrupt = interrupt.as_mut();
             return daemon::perform(&mut terminal, &mut client, request, interrupt, deliver).await;
         }
         let service = self.way.service()?;
-        ceremony::perform(&mut terminal, &service, wanted, interrupt.as_mut(), deliver).await
+        let (way, interrupt) = (self.way.here(&service).await?, interrupt.as_mut());
+        ceremony::perform(&mut terminal, &service, way, wanted, interrupt, deliver).await
     }
 }
 
@@ -157,7 +160,7 @@ impl Asked {
                 account,
             }),
         };
-        BeginRequest { what: Some(what) }
+        BeginRequest { what: Some(what), ..BeginRequest::default() }
     }
 }
 

@@ -21,6 +21,7 @@ mod formats;
 pub mod image;
 mod inspect;
 mod laptop;
+mod linked;
 mod local;
 mod pam;
 mod phone;
@@ -79,6 +80,7 @@ enum Command {
     Watch(watch::Watch),
     Touch(watch::Touch),
     Receipts(receipts::Command),
+    Phones(linked::Command),
     Ssh(ssh::Command),
     Pam(pam::Command),
     Phone(phone::Phone),
@@ -104,6 +106,7 @@ impl Command {
             Self::Watch(command) => command.run(ui).await,
             Self::Touch(command) => command.run(ui).await,
             Self::Receipts(command) => command.run(ui).await,
+            Self::Phones(command) => command.run(ui).await,
             Self::Ssh(command) => command.run(ui).await,
             Self::Pam(command) => command.run(ui).await,
             Self::Phone(command) => command.run(ui).await,

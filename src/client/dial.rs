@@ -68,10 +68,7 @@ pub(super) struct Dialling {
 pub(super) fn dial(radio: &Radio, config: &Config, target: Target) -> Result<Dialling, Error> {
     match target {
         Target::Tunnel { service, routing, tunnel } => {
-            let url = match &config.relay {
-                Some(relay) => relay.clone(),
-                None => named(service)?,
-            };
+            let url = at(config, service)?;
             let (connector, service) = (config.connector.clone(), url.clone());
             let channel = Box::pin(async move {
                 let joined = connector.join_tunnel(&service, routing, tunnel).await;
@@ -85,8 +82,16 @@ pub(super) fn dial(radio: &Radio, config: &Config, target: Target) -> Result<Dia
             let (via, channel) = (ChannelKind::L2cap, Box::pin(channel));
             Ok(Dialling { via, service: None, channel })
         }
-        // Nothing here rings linked phones yet.
-        Target::Contact { .. } => Err(Error::Protocol(crate::hybrid::Error::ChannelFailed)),
+        Target::Contact { service, contact, payload } => {
+            let url = at(config, service)?;
+            let (connector, service) = (config.connector.clone(), url.clone());
+            let channel = Box::pin(async move {
+                let rung = connector.ring(&service, &contact, &payload).await;
+                let rung = rung.map(|channel| Box::new(Channel::Tunnel(Box::new(channel))));
+                rung.map_err(|error| NotOpened::Tunnel(Box::new(error)))
+            });
+            Ok(Dialling { via: ChannelKind::Tunnel, service: Some(url), channel })
+        }
     }
 }
 
@@ -97,7 +102,11 @@ async fn l2cap(radio: Radio, peer: Sender, psm: Psm, framing: Framing) -> Dialle
     channel.map_err(|error| NotOpened::L2cap(error.into()))
 }
 
-fn named(service: TunnelServiceId) -> Result<ServiceUrl, Error> {
+/// Where a tunnel service is, unless another is to be used whatever the phone says.
+fn at(config: &Config, service: TunnelServiceId) -> Result<ServiceUrl, Error> {
+    if let Some(relay) = &config.relay {
+        return Ok(relay.clone());
+    }
     // The state machine lets no unassigned service through.
     ServiceUrl::for_service(service).map_err(|_| Error::Protocol(crate::hybrid::Error::Misuse))
 }

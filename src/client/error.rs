@@ -21,6 +21,15 @@ pub enum Error {
         #[source]
         source: Box<channel::Error>,
     },
+    /// The tunnel service did not get the linked phone to come.
+    #[error("the phone cannot be rung through the tunnel service {service}")]
+    Ring {
+        /// Which one.
+        service: Box<ServiceUrl>,
+        /// Why: status 410 means that the phone does not know this computer any more.
+        #[source]
+        source: Box<channel::Error>,
+    },
     /// The phone offers to be reached over Bluetooth alone, and that failed.
     #[error("cannot reach the phone")]
     Bluetooth(#[source] Unreachable),
@@ -58,12 +67,25 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the phone has forgotten this computer, so that it is of no use to ring it again.
+    #[must_use]
+    pub fn is_unlinked(&self) -> bool {
+        let gone =
+            |source: &channel::Error| matches!(source, channel::Error::Status { status: 410 });
+        matches!(self, Self::Ring { source, .. } if gone(source))
+    }
+
     /// The name of the cause for machines.
     #[must_use]
     pub fn cause(&self) -> &'static str {
         match self {
             Self::Radio(_) => "radio",
             Self::Tunnel { .. } => "tunnel",
+            Self::Ring { source, .. } => match **source {
+                channel::Error::Status { status: 410 } => "unlinked",
+                channel::Error::Status { status: 404 | 429 | 504 } => "phone-away",
+                _ => "tunnel",
+            },
             Self::Bluetooth(_) => "bluetooth",
             Self::Neither { .. } => "neither",
             Self::Broken { .. } => "broken",

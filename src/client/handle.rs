@@ -10,6 +10,7 @@ use super::transaction::Driver;
 use super::{Config, Error};
 use crate::ble::{Radio, SharedScanner};
 use crate::hybrid::client::Transaction;
+use crate::hybrid::linking::LinkedDevice;
 use crate::hybrid::post_handshake::PostHandshake;
 use crate::hybrid::qr::ChannelKind;
 use crate::hybrid::{self, Waiting};
@@ -20,6 +21,8 @@ use crate::hybrid::{self, Waiting};
 pub enum Progress {
     /// The radio listens; show the QR.
     Listening,
+    /// The radio listens, and the linked phone is being rung.
+    Ringing,
     /// The phone is near and a data channel to it is being opened.
     AdvertSeen,
     /// Bluetooth alone did not do, so the tunnel is being opened.
@@ -33,6 +36,8 @@ pub enum Progress {
     },
     /// The phone has the request; its user decides.
     WaitingForUser,
+    /// The phone is to be remembered: it proved who it is.
+    Linked(Box<LinkedDevice>),
 }
 
 /// A transaction that runs. Dropping it cancels it. `Debug` leaves the QR out.

@@ -11,6 +11,7 @@ mod error;
 mod handle;
 #[cfg(target_os = "linux")]
 pub mod key;
+pub mod phones;
 pub mod receipts;
 pub mod service;
 mod transaction;
@@ -23,7 +24,10 @@ use rand_core::{CryptoRng, RngCore};
 use crate::ble::{Radio, SharedScanner};
 use crate::channel::l2cap::Framing;
 use crate::channel::websocket::Connector;
-use crate::hybrid::client::{Deadlines, QrOffer, Transaction};
+use crate::hybrid::PrivateKey;
+use crate::hybrid::client::{Deadlines, LinkRequest, QrOffer, Transaction};
+use crate::hybrid::keys::ClientNonce;
+use crate::hybrid::linking::LinkedDevice;
 use crate::hybrid::qr::Hint;
 use crate::hybrid::tunnel::ServiceUrl;
 
@@ -100,9 +104,40 @@ impl Client {
         shown_at: u64,
         rng: &mut (impl RngCore + CryptoRng),
     ) -> (TransactionHandle, ProgressStream) {
-        let offer = QrOffer::new(rng, hint, shown_at, false, self.config.l2cap.is_some());
+        self.begin_asking(hint, shown_at, false, rng)
+    }
+
+    /// [`Self::begin`], and asks the phone to be remembered if `remember` says so:
+    /// [`Progress::Linked`] tells that it agrees.
+    pub fn begin_asking(
+        &self,
+        hint: Hint,
+        shown_at: u64,
+        remember: bool,
+        rng: &mut (impl RngCore + CryptoRng),
+    ) -> (TransactionHandle, ProgressStream) {
+        let offer = QrOffer::new(rng, hint, shown_at, remember, self.config.l2cap.is_some());
         let now = tokio::time::Instant::now().into_std();
-        let transaction = Transaction::qr(offer, self.config.deadlines, now);
+        self.start(Transaction::qr(offer, self.config.deadlines, now))
+    }
+
+    /// Begins a transaction by ringing a phone that is remembered, which has `patience` to be heard. Needs
+    /// a tokio runtime.
+    pub fn ring(
+        &self,
+        device: LinkedDevice,
+        hint: Hint,
+        patience: Duration,
+        rng: &mut (impl RngCore + CryptoRng),
+    ) -> (TransactionHandle, ProgressStream) {
+        let nonce = ClientNonce::random(rng);
+        let request = LinkRequest { device, nonce, hint, ephemeral: PrivateKey::generate(rng) };
+        let deadlines = Deadlines { advert: patience, ..self.config.deadlines };
+        let now = tokio::time::Instant::now().into_std();
+        self.start(Transaction::state_assisted(request, deadlines, now))
+    }
+
+    fn start(&self, transaction: Transaction) -> (TransactionHandle, ProgressStream) {
         TransactionHandle::start(self.radio.clone(), self.config.clone(), transaction)
     }
 }

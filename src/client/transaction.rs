@@ -203,7 +203,10 @@ impl Driver {
             match output {
                 Output::StartScan => {
                     self.scan = Some(self.radio.scan().await.map_err(Error::Radio)?);
-                    self.report(Progress::Listening);
+                    self.report(match self.transaction.qr_text() {
+                        Some(_) => Progress::Listening,
+                        None => Progress::Ringing,
+                    });
                 }
                 Output::StopScan => self.scan = None,
                 Output::OpenChannel(target) => self.open(target)?,
@@ -256,8 +259,9 @@ impl Driver {
                     let _nobody_waits = tell.send(response);
                 }
             }
-            // No caller asks for JSON or for links yet, and the end is seen by `run`.
-            Event::Json(_) | Event::Linked(_) | Event::Closed => {}
+            Event::Linked(device) => self.report(Progress::Linked(Box::new(device))),
+            // No caller asks for JSON yet, and the end is seen by `run`.
+            Event::Json(_) | Event::Closed => {}
         }
     }
 
@@ -273,6 +277,9 @@ impl Driver {
         match (error, self.service.take(), no_tunnel, self.broken.take(), self.bluetooth.take()) {
             (_, Some(service), Some(source), _, Some(bluetooth)) => {
                 Error::Neither { bluetooth, service: Box::new(service), source }
+            }
+            (_, Some(service), Some(source), ..) if self.transaction.qr_text().is_none() => {
+                Error::Ring { service: Box::new(service), source }
             }
             (_, Some(service), Some(source), ..) => {
                 Error::Tunnel { service: Box::new(service), source }

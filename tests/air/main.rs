@@ -15,6 +15,7 @@ mod flow;
 #[cfg(target_os = "linux")]
 mod key;
 mod laptop;
+mod links;
 mod nearby;
 mod proxy;
 mod radio;

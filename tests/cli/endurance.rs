@@ -34,12 +34,14 @@ fn resident(program: &Program) -> u64 {
 
 fn registration() -> BeginRequest {
     let (options, origin) = (options_for("anna", json!({})), ORIGIN.to_owned());
-    BeginRequest { what: Some(What::Registration(Registration { options, origin })) }
+    let what = Some(What::Registration(Registration { options, origin }));
+    BeginRequest { what, ..BeginRequest::default() }
 }
 
 fn sign_in() -> BeginRequest {
     let (options, origin) = (request_for(&[], json!({})), ORIGIN.to_owned());
-    BeginRequest { what: Some(What::SignIn(SignIn { options, origin, account: None })) }
+    let what = Some(What::SignIn(SignIn { options, origin, account: None }));
+    BeginRequest { what, ..BeginRequest::default() }
 }
 
 /// One request, and a phone that scans its code as soon as it has time for it.

@@ -1,7 +1,7 @@
 //! What to do about what a registration or a sign-in ends with, on the laptop.
 
 use super::{Failure, Status, client};
-use crate::client::{ceremony, receipts, service, webauthn};
+use crate::client::{ceremony, phones, receipts, service, webauthn};
 use crate::ctap;
 
 /// What ended a ceremony.
@@ -89,4 +89,17 @@ fn refused(status: ctap::Status) -> &'static str {
         ctap::Status::OPERATION_DENIED => "approve the request on the phone if you started it",
         _ => "look at the phone, then run the command again",
     }
+}
+
+/// The linked phones.
+pub(crate) fn phones(error: &phones::Error) -> Failure {
+    use phones::Error as E;
+    let (status, hint) = match error {
+        E::NoSuchPhone(_) | E::NameTaken(_) => (Status::Usage, "see: cabled phones list"),
+        E::NoName => (Status::Usage, "choose another name"),
+        E::TooMany => (Status::Usage, "forget one with: cabled phones forget NAME"),
+        E::Key(_) => (Status::Storage, crate::cli::daemon::PHONES_KEY),
+        _ => (Status::Storage, "check that $XDG_STATE_HOME/cabled can be read and written"),
+    };
+    Failure::because(status, error, hint)
 }

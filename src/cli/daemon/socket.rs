@@ -12,6 +12,10 @@ use crate::cli::local::{self, cause};
 use crate::frontend::SocketError;
 use crate::frontend::control::{self, Client};
 
+/// What to do where there is no keyring.
+pub(crate) const PHONES_KEY: &str =
+    "unlock or start the desktop's keyring, or name a file of your own with --phones-key";
+
 /// The service's socket.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Socket {
@@ -62,6 +66,8 @@ pub(crate) fn refused(refusal: &Refusal) -> Failure {
         Some("stopping") => (Status::Failure, "start it again with: cabled daemon"),
         Some("no-such-transaction") => (Status::Usage, "see: cabled watch"),
         Some("no-such-receipt") => (Status::Usage, "see: cabled receipts list"),
+        Some("no-such-phone" | "phone-name") => (Status::Usage, "see: cabled phones list"),
+        Some("phones-key") => (Status::Storage, PHONES_KEY),
         Some("options") => (Status::Usage, "pass what the relying party's server sends, unchanged"),
         Some("bad-request") => (Status::Usage, "use the same version of cabled for both"),
         Some("storage") => (Status::Storage, "see what the daemon itself tells, with -v"),

@@ -79,6 +79,8 @@ pub(crate) fn step(what: What) -> Option<Step> {
         What::Listening(code) => {
             Step::Listening(Code { text: code.text, offline: code.offers_bluetooth })
         }
+        What::Ringing(_) => Step::Next(Progress::Ringing),
+        What::Linked(linked) => Step::Linked(linked.name),
         What::AdvertSeen(_) => Step::Next(Progress::AdvertSeen),
         What::FallingBack(_) => Step::Next(Progress::FallingBack),
         What::TryingAgain(_) => Step::Next(Progress::TryingAgain),

@@ -157,7 +157,8 @@ impl Bridge {
         about: About,
     ) -> Result<Fetched, crate::uhid::Error> {
         // One too many, or the end of the service.
-        let Ok(mut carrier) = self.service.carry(about, TIMEOUT) else {
+        let way = self.service.usual_way().await;
+        let Ok(mut carrier) = self.service.carry_by(way, about, TIMEOUT) else {
             return Ok(Fetched::Failed);
         };
         Ok(match host.while_wanted(carrier.ready()).await? {

@@ -13,7 +13,9 @@ use tokio::time::Instant;
 
 use super::Service;
 use super::journal::{About, Happened, TransactionId};
+use super::way::Way;
 use crate::client::ceremony::Error;
+use crate::client::phones::Phone;
 use crate::client::receipts::{self, Receipt};
 use crate::client::{self, Progress, ProgressStream, TransactionHandle};
 use crate::ctap::{
@@ -21,8 +23,10 @@ use crate::ctap::{
     split_response,
 };
 use crate::hybrid;
+use crate::hybrid::linking::LinkedDevice;
 use crate::hybrid::post_handshake::PostHandshake;
 use crate::hybrid::qr::Hint;
+use crate::printable::printable;
 
 /// The program that is to have the answer. Once it is gone, what it did not take may be an orphan.
 #[derive(Debug)]
@@ -49,6 +53,9 @@ pub struct Carrier {
     cancelled: watch::Receiver<bool>,
     /// Both are there until it is over.
     running: Option<(TransactionHandle, JoinHandle<()>)>,
+    /// What was rung, until it is there; and what its code would say.
+    way: Way,
+    hint: Hint,
     claim: Option<Claim>,
 }
 
@@ -63,20 +70,16 @@ impl Carrier {
         service: Service,
         id: TransactionId,
         cancelled: watch::Receiver<bool>,
+        way: Way,
         hint: Hint,
         about: About,
         timeout: Duration,
     ) -> Self {
         service.note(id, Happened::Begun(about));
-        let sources = &service.0.sources;
-        let rng = &mut (sources.rng)();
-        let (handle, progress) = service.0.client.begin(hint, (sources.clock)(), rng);
-        service.0.list.show(id, handle.qr_text().map(str::to_owned));
-        let told = tokio::spawn(tell(service.clone(), id, progress));
+        let running = Some(dial(&service, id, &way, hint));
         let deadline = Instant::now() + timeout;
         let claim = Some(Claim { service: service.clone(), id });
-        let running = Some((handle, told));
-        Self { service, id, timeout, deadline, cancelled, running, claim }
+        Self { service, id, timeout, deadline, cancelled, running, way, hint, claim }
     }
 
     /// For a program that outlives this.
@@ -102,7 +105,52 @@ impl Carrier {
     ///
     /// What ended the transaction before, or [`Error::TooLate`].
     pub async fn ready(&mut self) -> Result<PostHandshake, Error> {
-        self.within(async |handle| handle.ready().await).await
+        let ready = self.within(async |handle| handle.ready().await).await;
+        let Some(phone) = self.way.phone.take() else { return ready };
+        match ready {
+            Ok(said) => {
+                self.came(&phone).await;
+                Ok(said)
+            }
+            Err(error) => {
+                self.stayed_away(&phone, &error).await;
+                if !self.way.or_code || !may_yet_come(&error) {
+                    return Err(error);
+                }
+                self.show_code(&phone, &error).await;
+                self.within(async |handle| handle.ready().await).await
+            }
+        }
+    }
+
+    async fn came(&self, phone: &Phone) {
+        let (Some(phones), sources) = (&self.service.0.phones, &self.service.0.sources) else {
+            return;
+        };
+        let now = (sources.clock)();
+        if let Err(error) = phones.used(&phone.name, now, &mut *(sources.rng)()).await {
+            tracing::debug!(%error, "that the phone came is not noted");
+        }
+    }
+
+    /// A phone that says that it does not know this computer is forgotten here too.
+    async fn stayed_away(&self, phone: &Phone, error: &Error) {
+        let unlinked = matches!(error, Error::Transaction(error) if error.is_unlinked());
+        let Some(phones) = self.service.0.phones.as_ref().filter(|_| unlinked) else { return };
+        if let Err(error) = phones.forget(&phone.name).await {
+            tracing::warn!(%error, "a phone that is linked no more is not forgotten");
+        }
+    }
+
+    /// Goes on with a code, in the place of the phone that was rung.
+    async fn show_code(&mut self, phone: &Phone, why: &Error) {
+        let words = format!("{} was rung and did not come ({why}); scan the code.", phone.name);
+        if let Some((handle, told)) = self.running.take() {
+            handle.cancel().await;
+            let _told_as_far_as_it_went = told.await;
+        }
+        self.service.note(self.id, Happened::Note(words));
+        self.running = Some(dial(&self.service, self.id, &Way::code(), self.hint));
     }
 
     /// Sends a CTAP2 message (command byte and CBOR) and waits for the response (status byte and CBOR),
@@ -209,6 +257,34 @@ impl Drop for Carrier {
     }
 }
 
+/// Begins to look for the phone, and tells everybody how it goes.
+fn dial(
+    service: &Service,
+    id: TransactionId,
+    way: &Way,
+    hint: Hint,
+) -> (TransactionHandle, JoinHandle<()>) {
+    let sources = &service.0.sources;
+    let (client, rng) = (&service.0.client, &mut (sources.rng)());
+    let (handle, progress) = match &way.phone {
+        Some(phone) => client.ring(phone.device.clone(), hint, way.patience(), rng),
+        None => client.begin_asking(hint, (sources.clock)(), way.remember, rng),
+    };
+    service.0.list.show(id, handle.qr_text().map(str::to_owned));
+    (handle, tokio::spawn(tell(service.clone(), id, progress)))
+}
+
+/// Whether another way to the phone is worth a try.
+fn may_yet_come(error: &Error) -> bool {
+    use client::Error as E;
+    match error {
+        Error::Transaction(E::Radio(_) | E::SimulatedRadio | E::Over) => false,
+        Error::Transaction(E::Protocol(hybrid::Error::Cancelled)) => false,
+        Error::Transaction(_) => true,
+        _ => false,
+    }
+}
+
 fn cancelled() -> Error {
     client::Error::from(hybrid::Error::Cancelled).into()
 }
@@ -246,9 +322,28 @@ fn end(service: &Service, id: TransactionId, error: Option<Arc<Error>>) {
 /// Tells the steps until there will be none.
 async fn tell(service: Service, id: TransactionId, mut progress: ProgressStream) {
     while let Some(step) = progress.next().await {
-        if matches!(step, Progress::Connected { .. }) {
-            service.0.list.show(id, None);
+        match step {
+            Progress::Linked(device) => remember(&service, id, *device).await,
+            step => {
+                if matches!(step, Progress::Connected { .. }) {
+                    service.0.list.show(id, None);
+                }
+                service.note(id, Happened::Step(step));
+            }
         }
-        service.note(id, Happened::Step(step));
     }
+}
+
+/// A phone that cannot be remembered is a phone all the same: what goes wrong is only told.
+async fn remember(service: &Service, id: TransactionId, device: LinkedDevice) {
+    let (sources, name) = (&service.0.sources, printable(&device.name));
+    let Some(phones) = &service.0.phones else { return };
+    let kept = phones.remember(device, (sources.clock)(), &mut *(sources.rng)()).await;
+    service.note(
+        id,
+        match kept {
+            Ok(phone) => Happened::Linked(phone.name),
+            Err(error) => Happened::Note(format!("{name} agreed to be remembered, but {error}")),
+        },
+    );
 }

@@ -36,6 +36,8 @@ pub enum Happened {
     /// The next step was done. While the radio listens the code is to be shown, see
     /// [`super::Service::code`].
     Step(Progress),
+    /// The phone is remembered from now on, under this name.
+    Linked(String),
     /// The answer is there for the program.
     Answered,
     /// A remark that stops nothing.

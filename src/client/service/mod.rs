@@ -16,6 +16,7 @@ mod journal;
 mod list;
 mod selection;
 mod transaction;
+mod way;
 
 use std::fmt;
 use std::sync::Arc;
@@ -30,8 +31,10 @@ use self::list::List;
 pub use self::list::MAX_RUNNING;
 use self::selection::Selection;
 pub use self::transaction::Transaction;
+pub use self::way::Way;
 use super::Client;
 use super::ceremony::Ceremony;
+use super::phones::{self, Phones};
 use super::receipts::{Receipt, ReceiptNumber, Receipts};
 use crate::hybrid::qr::Hint;
 
@@ -78,6 +81,7 @@ pub struct Service(Arc<Inner>);
 struct Inner {
     client: Client,
     receipts: Option<Receipts>,
+    phones: Option<Phones>,
     sources: Sources,
     journal: Arc<Journal>,
     list: List,
@@ -94,8 +98,19 @@ impl Service {
     /// for what follows.
     #[must_use]
     pub fn new(client: Client, receipts: Option<Receipts>, sources: Sources) -> Self {
+        Self::remembering(client, receipts, None, sources)
+    }
+
+    /// [`Self::new`], with a place for phones that are remembered.
+    #[must_use]
+    pub fn remembering(
+        client: Client,
+        receipts: Option<Receipts>,
+        phones: Option<Phones>,
+        sources: Sources,
+    ) -> Self {
         let (journal, list) = (Journal::new(), List::default());
-        Self(Arc::new(Inner { client, receipts, sources, journal, list }))
+        Self(Arc::new(Inner { client, receipts, phones, sources, journal, list }))
     }
 
     /// Begins a ceremony. How it goes is told by [`Self::events`]; the answer is for the holder of what
@@ -105,12 +120,21 @@ impl Service {
     ///
     /// [`Error::Busy`], [`Error::Stopping`].
     pub fn begin(&self, ceremony: Ceremony) -> Result<Transaction, Error> {
+        self.begin_by(Way::code(), ceremony)
+    }
+
+    /// [`Self::begin`], by this way.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Busy`], [`Error::Stopping`].
+    pub fn begin_by(&self, way: Way, ceremony: Ceremony) -> Result<Transaction, Error> {
         let purpose = match &ceremony {
             Ceremony::Register(_) => Purpose::Register,
             Ceremony::SignIn { .. } => Purpose::SignIn,
         };
         let about = About::new(purpose, ceremony.rp_id(), ceremony.user_name());
-        let carrier = self.carrier(ceremony.hint(), about, ceremony.timeout())?;
+        let carrier = self.carrier(way, ceremony.hint(), about, ceremony.timeout())?;
         Ok(Transaction::start(self.clone(), carrier, ceremony))
     }
 
@@ -121,16 +145,59 @@ impl Service {
     ///
     /// [`Error::Busy`], [`Error::Stopping`].
     pub fn carry(&self, about: About, timeout: Duration) -> Result<Carrier, Error> {
+        self.carry_by(Way::code(), about, timeout)
+    }
+
+    /// [`Self::carry`], by this way.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Busy`], [`Error::Stopping`].
+    pub fn carry_by(&self, way: Way, about: About, timeout: Duration) -> Result<Carrier, Error> {
         let hint = match about.purpose {
             Purpose::Register => Hint::MakeCredential,
             Purpose::SignIn | Purpose::Select => Hint::GetAssertion,
         };
-        self.carrier(hint, about, timeout)
+        self.carrier(way, hint, about, timeout)
     }
 
-    fn carrier(&self, hint: Hint, about: About, timeout: Duration) -> Result<Carrier, Error> {
+    fn carrier(
+        &self,
+        way: Way,
+        hint: Hint,
+        about: About,
+        timeout: Duration,
+    ) -> Result<Carrier, Error> {
         let (id, cancelled) = self.0.list.enter()?;
-        Ok(Carrier::start(self.clone(), id, cancelled, hint, about, timeout))
+        Ok(Carrier::start(self.clone(), id, cancelled, way, hint, about, timeout))
+    }
+
+    /// The phones that are remembered; `None` without a place for them.
+    #[must_use]
+    pub fn phones(&self) -> Option<&Phones> {
+        self.0.phones.as_ref()
+    }
+
+    /// Gives a phone that is remembered another name.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Phones::rename`].
+    pub async fn rename_phone(&self, name: &str, new: &str) -> Result<(), phones::Error> {
+        let none = || phones::Error::NoSuchPhone(name.to_owned());
+        let phones = self.0.phones.as_ref().ok_or_else(none)?;
+        phones.rename(name, new, &mut *(self.0.sources.rng)()).await
+    }
+
+    /// The way for a program that cannot say: the phone that came last is rung, and a code is shown where
+    /// there is none or it does not come.
+    pub(super) async fn usual_way(&self) -> Way {
+        let Some(phones) = &self.0.phones else { return Way::code() };
+        let usual = phones.usual().await;
+        Way::ring_or_code(usual.unwrap_or_else(|error| {
+            tracing::warn!(%error, "no linked phone is rung");
+            None
+        }))
     }
 
     /// The text of the code that a transaction shows, as long as it waits for a phone.

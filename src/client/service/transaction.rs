@@ -43,7 +43,8 @@ impl Transaction {
         self.id
     }
 
-    /// The text of the code that the phone is to scan.
+    /// The text of the code that the phone is to scan; empty where one is rung. Should a code be shown
+    /// after that, [`Service::code`] has it.
     #[must_use]
     pub fn code(&self) -> &str {
         &self.code

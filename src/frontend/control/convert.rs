@@ -5,6 +5,7 @@
 use super::v1;
 use crate::client::Progress;
 use crate::client::ceremony::Error;
+use crate::client::phones::Phone;
 use crate::client::receipts::{Receipt, ReceiptNumber};
 use crate::client::service::{About, Event, Happened, Purpose, Service, TransactionId};
 
@@ -47,6 +48,12 @@ pub(super) fn about(open: &v1::Open) -> Option<About> {
     Some(About::new(purpose, &open.rp_id, &open.user_name))
 }
 
+pub(super) fn phone(phone: Phone) -> v1::LinkedPhone {
+    let own_name = phone.own_name();
+    let Phone { name, linked_at, used_at, .. } = phone;
+    v1::LinkedPhone { name, own_name, linked_at, used_at }
+}
+
 pub(super) fn receipt((number, receipt): (ReceiptNumber, Receipt)) -> v1::Receipt {
     v1::Receipt {
         number: number.0,
@@ -69,6 +76,7 @@ pub(super) fn event(event: &Event, service: &Service, words: Words) -> v1::Event
             user_name: about.user_name().to_owned(),
         }),
         Happened::Step(step) => self::step(step, event.transaction, service, words),
+        Happened::Linked(name) => W::Linked(v1::Linked { name: name.clone() }),
         Happened::Answered => W::Answered(v1::Answered::default()),
         Happened::Note(text) => W::Note(v1::Note { text: text.clone() }),
         Happened::Ended(error) => {
@@ -94,6 +102,9 @@ fn step(step: &Progress, id: TransactionId, service: &Service, words: Words) -> 
             let (svg, offers_bluetooth) = (drawn.unwrap_or_default(), service.offers_l2cap());
             W::Listening(v1::Listening { text, svg, offers_bluetooth })
         }
+        Progress::Ringing => W::Ringing(v1::Ringing {}),
+        // The service tells it under the name that the phone has here.
+        Progress::Linked(device) => W::Linked(v1::Linked { name: device.name.clone() }),
         Progress::AdvertSeen => W::AdvertSeen(v1::AdvertSeen {}),
         Progress::FallingBack => W::FallingBack(v1::FallingBack {}),
         Progress::TryingAgain => W::TryingAgain(v1::TryingAgain {}),

@@ -14,8 +14,9 @@ use super::convert::{self, Words};
 use super::v1::control_server::{Control, ControlServer};
 use super::{begin, carry, v1};
 use crate::client::ceremony::Ceremony;
+use crate::client::phones;
 use crate::client::receipts::{self, ReceiptNumber};
-use crate::client::service::{self, Service, TransactionId};
+use crate::client::service::{self, Service, TransactionId, Way};
 use crate::client::webauthn::{self, Origin};
 use crate::frontend::refusal::{bad_request, caused};
 use crate::frontend::socket::{Listener, SocketError, server};
@@ -85,6 +86,30 @@ fn streamed<T: Send + 'static>(told: mpsc::Receiver<Result<T, Status>>) -> Strea
     stream::unfold(told, |mut told| async { told.recv().await.map(|part| (part, told)) }).boxed()
 }
 
+fn unlisted(error: &phones::Error) -> Status {
+    let code = match error {
+        phones::Error::NoSuchPhone(_) => Code::NotFound,
+        phones::Error::NameTaken(_) => Code::AlreadyExists,
+        phones::Error::NoName => Code::InvalidArgument,
+        phones::Error::Key(_) => Code::FailedPrecondition,
+        _ => Code::Internal,
+    };
+    caused(code, error.cause(), &error.to_string())
+}
+
+impl Api {
+    async fn way(&self, phone: Option<String>, remember: bool) -> Result<Way, Status> {
+        let Some(name) = phone else {
+            return Ok(if remember { Way::code_to_remember() } else { Way::code() });
+        };
+        let found = match self.service.phones() {
+            Some(phones) => phones.find(&name).await,
+            None => Err(phones::Error::NoSuchPhone(name)),
+        };
+        found.map(Way::ring).map_err(|error| unlisted(&error))
+    }
+}
+
 fn ceremony(request: v1::BeginRequest) -> Result<Ceremony, Status> {
     use v1::begin_request::What;
     let origin = |text: &str| -> Result<Origin, Status> {
@@ -114,8 +139,10 @@ impl Control for Api {
     type BeginStream = Stream<v1::Event>;
 
     async fn begin(&self, request: Request<v1::BeginRequest>) -> Answer<Self::BeginStream> {
-        let ceremony = ceremony(request.into_inner())?;
-        let transaction = self.service.begin(ceremony).map_err(refused)?;
+        let mut request = request.into_inner();
+        let way = self.way(request.phone.take(), request.remember).await?;
+        let ceremony = ceremony(request)?;
+        let transaction = self.service.begin_by(way, ceremony).map_err(refused)?;
         let told = begin::follow(self.service.clone(), transaction, self.words);
         Ok(Response::new(streamed(told)))
     }
@@ -132,7 +159,9 @@ impl Control for Api {
             return Err(bad_request("the first part has to open it"));
         };
         let about = convert::about(&open).ok_or_else(|| bad_request("the purpose is missing"))?;
-        let carrier = self.service.carry(about, carry::timeout(&open)).map_err(refused)?;
+        let timeout = carry::timeout(&open);
+        let way = self.way(open.phone, open.remember).await?;
+        let carrier = self.service.carry_by(way, about, timeout).map_err(refused)?;
         let told = carry::follow(self.service.clone(), carrier, parts.boxed(), self.words);
         Ok(Response::new(streamed(told)))
     }
@@ -192,5 +221,40 @@ impl Control for Api {
         let number = ReceiptNumber(request.into_inner().number);
         self.service.forget(number).await.map_err(|error| unkept(&error))?;
         Ok(Response::new(v1::ForgetReceiptResponse {}))
+    }
+
+    async fn list_phones(
+        &self,
+        _: Request<v1::ListPhonesRequest>,
+    ) -> Answer<v1::ListPhonesResponse> {
+        let phones = match self.service.phones() {
+            Some(phones) => phones.list().await.map_err(|error| unlisted(&error))?,
+            None => Vec::new(),
+        };
+        let phones = phones.into_iter().map(convert::phone).collect();
+        Ok(Response::new(v1::ListPhonesResponse { phones }))
+    }
+
+    async fn rename_phone(
+        &self,
+        request: Request<v1::RenamePhoneRequest>,
+    ) -> Answer<v1::RenamePhoneResponse> {
+        let v1::RenamePhoneRequest { name, new_name } = request.into_inner();
+        let renamed = self.service.rename_phone(&name, &new_name).await;
+        renamed.map_err(|error| unlisted(&error))?;
+        Ok(Response::new(v1::RenamePhoneResponse {}))
+    }
+
+    async fn forget_phone(
+        &self,
+        request: Request<v1::ForgetPhoneRequest>,
+    ) -> Answer<v1::ForgetPhoneResponse> {
+        let name = request.into_inner().name;
+        let forgotten = match self.service.phones() {
+            Some(phones) => phones.forget(&name).await,
+            None => Err(phones::Error::NoSuchPhone(name)),
+        };
+        forgotten.map_err(|error| unlisted(&error))?;
+        Ok(Response::new(v1::ForgetPhoneResponse {}))
     }
 }

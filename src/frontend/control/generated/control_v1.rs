@@ -14,6 +14,12 @@ pub struct GetStatusResponse {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct BeginRequest {
+    /// Rings this phone, by the name that it has here, in the place of a code.
+    #[prost(string, optional, tag = "3")]
+    pub phone: ::core::option::Option<::prost::alloc::string::String>,
+    /// Asks the phone that scans the code to be remembered.
+    #[prost(bool, tag = "4")]
+    pub remember: bool,
     #[prost(oneof = "begin_request::What", tags = "1, 2")]
     pub what: ::core::option::Option<begin_request::What>,
 }
@@ -77,6 +83,11 @@ pub struct Open {
     /// In seconds; 0: five minutes. At most ten minutes.
     #[prost(uint32, tag = "4")]
     pub timeout: u32,
+    /// As in BeginRequest.
+    #[prost(string, optional, tag = "5")]
+    pub phone: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(bool, tag = "6")]
+    pub remember: bool,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Taken {}
@@ -137,6 +148,43 @@ pub struct ForgetReceiptRequest {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ForgetReceiptResponse {}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListPhonesRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListPhonesResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub phones: ::prost::alloc::vec::Vec<LinkedPhone>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RenamePhoneRequest {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub new_name: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RenamePhoneResponse {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ForgetPhoneRequest {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ForgetPhoneResponse {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LinkedPhone {
+    /// What it is called here; no two have the same name.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// What it calls itself: untrusted.
+    #[prost(string, tag = "2")]
+    pub own_name: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "3")]
+    pub linked_at: u64,
+    /// When it last came.
+    #[prost(uint64, optional, tag = "4")]
+    pub used_at: ::core::option::Option<u64>,
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Receipt {
     #[prost(uint64, tag = "1")]
@@ -166,7 +214,10 @@ pub struct Event {
     pub transaction: u64,
     #[prost(uint64, tag = "3")]
     pub at: u64,
-    #[prost(oneof = "event::What", tags = "4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14")]
+    #[prost(
+        oneof = "event::What",
+        tags = "4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16"
+    )]
     pub what: ::core::option::Option<event::What>,
 }
 /// Nested message and enum types in `Event`.
@@ -198,6 +249,12 @@ pub mod event {
         /// The program left without its new passkey: it may be an orphan on the phone. This is a receipt's number.
         #[prost(uint64, tag = "14")]
         MayBeOrphaned(u64),
+        /// In the place of listening: a phone that is remembered is being rung.
+        #[prost(message, tag = "15")]
+        Ringing(super::Ringing),
+        /// The phone is remembered from now on.
+        #[prost(message, tag = "16")]
+        Linked(super::Linked),
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -221,6 +278,13 @@ pub struct Listening {
     /// Phones may do without internet.
     #[prost(bool, tag = "3")]
     pub offers_bluetooth: bool,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Ringing {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Linked {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AdvertSeen {}
@@ -255,7 +319,7 @@ pub struct Ended {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TransactionFailure {
-    /// radio, tunnel, bluetooth, neither, broken, not-heard, timed-out, hung-up, cancelled, protocol, refused, unsuitable,
+    /// radio, tunnel, unlinked, phone-away, bluetooth, neither, broken, not-heard, timed-out, hung-up, cancelled, protocol, refused, unsuitable,
     /// answer, options, account, too-late, over
     #[prost(string, tag = "1")]
     pub cause: ::prost::alloc::string::String,
@@ -604,6 +668,80 @@ pub mod control_client {
                 .insert(GrpcMethod::new("cabled.control.v1.Control", "ForgetReceipt"));
             self.inner.unary(req, path, codec).await
         }
+        /// The phones that are remembered, by name: they can be rung without a code.
+        pub async fn list_phones(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListPhonesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListPhonesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/cabled.control.v1.Control/ListPhones",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("cabled.control.v1.Control", "ListPhones"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn rename_phone(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RenamePhoneRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RenamePhoneResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/cabled.control.v1.Control/RenamePhone",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("cabled.control.v1.Control", "RenamePhone"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Forgets one here; it goes on remembering this computer until it is told on the phone.
+        pub async fn forget_phone(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ForgetPhoneRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ForgetPhoneResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/cabled.control.v1.Control/ForgetPhone",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("cabled.control.v1.Control", "ForgetPhone"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -693,6 +831,29 @@ pub mod control_server {
             request: tonic::Request<super::ForgetReceiptRequest>,
         ) -> std::result::Result<
             tonic::Response<super::ForgetReceiptResponse>,
+            tonic::Status,
+        >;
+        /// The phones that are remembered, by name: they can be rung without a code.
+        async fn list_phones(
+            &self,
+            request: tonic::Request<super::ListPhonesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListPhonesResponse>,
+            tonic::Status,
+        >;
+        async fn rename_phone(
+            &self,
+            request: tonic::Request<super::RenamePhoneRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RenamePhoneResponse>,
+            tonic::Status,
+        >;
+        /// Forgets one here; it goes on remembering this computer until it is told on the phone.
+        async fn forget_phone(
+            &self,
+            request: tonic::Request<super::ForgetPhoneRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ForgetPhoneResponse>,
             tonic::Status,
         >;
     }
@@ -1159,6 +1320,141 @@ pub mod control_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ForgetReceiptSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/cabled.control.v1.Control/ListPhones" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListPhonesSvc<T: Control>(pub Arc<T>);
+                    impl<
+                        T: Control,
+                    > tonic::server::UnaryService<super::ListPhonesRequest>
+                    for ListPhonesSvc<T> {
+                        type Response = super::ListPhonesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListPhonesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Control>::list_phones(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListPhonesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/cabled.control.v1.Control/RenamePhone" => {
+                    #[allow(non_camel_case_types)]
+                    struct RenamePhoneSvc<T: Control>(pub Arc<T>);
+                    impl<
+                        T: Control,
+                    > tonic::server::UnaryService<super::RenamePhoneRequest>
+                    for RenamePhoneSvc<T> {
+                        type Response = super::RenamePhoneResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RenamePhoneRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Control>::rename_phone(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RenamePhoneSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/cabled.control.v1.Control/ForgetPhone" => {
+                    #[allow(non_camel_case_types)]
+                    struct ForgetPhoneSvc<T: Control>(pub Arc<T>);
+                    impl<
+                        T: Control,
+                    > tonic::server::UnaryService<super::ForgetPhoneRequest>
+                    for ForgetPhoneSvc<T> {
+                        type Response = super::ForgetPhoneResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ForgetPhoneRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Control>::forget_phone(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ForgetPhoneSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -110,10 +110,11 @@ impl Service {
                 continue;
             };
             let since = Instant::now();
-            let error = tokio::select! {
-                error = self.hear(&key) => error,
-                _ = changes.changed() => continue,
+            let heard = tokio::select! {
+                error = self.hear(&key) => Some(error),
+                () = self.useless(&key, &mut changes) => None,
             };
+            let Some(error) = heard else { continue };
             if since.elapsed() >= GOOD {
                 backoff = BACKOFF;
             }
@@ -122,6 +123,17 @@ impl Service {
             tokio::select! {
                 () = sleep(backoff) => backoff = (backoff * 2).min(LONGEST_BACKOFF),
                 _ = changes.changed() => {}
+            }
+        }
+    }
+
+    /// Waits until this key is not the one to listen with any more.
+    async fn useless(&self, key: &ListenKey, changes: &mut watch::Receiver<()>) {
+        loop {
+            let _the_vault_is_ours = changes.changed().await;
+            let now = self.listen_key().await;
+            if now.is_none_or(|now| now.contact_id() != key.contact_id()) {
+                return;
             }
         }
     }

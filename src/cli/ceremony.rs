@@ -46,6 +46,14 @@ pub(super) struct Code {
     pub(super) offline: bool,
 }
 
+impl Code {
+    /// What a transaction of this process shows now.
+    pub(super) fn of(service: &Service, id: service::TransactionId) -> Self {
+        let text = service.code(id).unwrap_or_default();
+        Self { text, offline: service.offers_l2cap() }
+    }
+}
+
 /// The laptop's service in this process.
 pub(super) fn here(client: Client, receipts: Option<Receipts>, phones: Option<Phones>) -> Service {
     let sources = Sources {
@@ -81,11 +89,7 @@ pub(super) async fn perform(
             event = events.next() => event,
         };
         let Some(Event { what, .. }) = event else { break };
-        let code = || {
-            let text = service.code(id).unwrap_or_default();
-            Code { text, offline: service.offers_l2cap() }
-        };
-        if let Some(step) = step(what, code)
+        if let Some(step) = step(what, || Code::of(service, id))
             && let Err(failure) = show(audience, step)
             && lost.is_none()
         {

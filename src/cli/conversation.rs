@@ -82,11 +82,7 @@ async fn here(
     let mut events = service.events(Some(id));
     let mut lost = None;
     let mut tell = |event: Event| {
-        let code = || {
-            let text = service.code(id).unwrap_or_default();
-            Code { text, offline: service.offers_l2cap() }
-        };
-        step(event.what, code).map_or(Ok(()), |step| show(audience, step))
+        step(event.what, || Code::of(service, id)).map_or(Ok(()), |step| show(audience, step))
     };
     let reply = {
         let mut talk = pin!(async {

@@ -33,14 +33,14 @@ const MAX_FILE: u64 = 128;
 pub(super) struct KeyFile {
     /// A file of your own with the key of the linked phones, made if it is not there, in place of the
     /// desktop's keyring
-    #[arg(long = "phones-key", value_name = "FILE", global = true)]
-    file: Option<PathBuf>,
+    #[arg(long, value_name = "FILE", global = true)]
+    phones_key: Option<PathBuf>,
 }
 
 impl KeyFile {
     /// Whether one is named.
     pub(super) fn is_named(&self) -> bool {
-        self.file.is_some()
+        self.phones_key.is_some()
     }
 
     /// The linked phones of this user; nowhere for somebody without a home.
@@ -49,7 +49,7 @@ impl KeyFile {
     }
 
     fn keyring(&self) -> Keyring {
-        match self.file.clone() {
+        match self.phones_key.clone() {
             Some(file) => Arc::new(move |make| {
                 let file = file.clone();
                 Box::pin(async move {

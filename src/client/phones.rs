@@ -5,27 +5,24 @@
 //! takes the place of what was known of it. Files are replaced whole. Depends on `hybrid`, `cbor` and
 //! `sealed`.
 
+mod file;
+
 use std::fmt;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder};
 use std::future::Future;
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use rand_core::CryptoRngCore;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::OnceCell;
-use zeroize::Zeroizing;
 
-use crate::cbor::{self, Value};
 use crate::hybrid::PublicKey;
-use crate::hybrid::keys::LinkSecret;
-use crate::hybrid::linking::{LinkId, LinkedDevice};
-use crate::hybrid::tunnel::{ContactId, TunnelServiceId};
+use crate::hybrid::linking::LinkedDevice;
 use crate::printable::printable_within;
-use crate::sealed;
 use crate::secret::Secret;
 
 /// Phones that are remembered at most.
@@ -33,10 +30,7 @@ pub const MAX_PHONES: usize = 32;
 
 /// The longest name, in characters.
 const MAX_NAME: usize = 64;
-/// Bytes of the longest file: a contact ID of 4 KiB, names and keys.
-const MAX_FILE: u64 = 16 << 10;
 const ENDING: &str = "phone";
-const CONTEXT: &[u8] = b"cabled linked phone 1";
 
 /// A phone that is remembered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,7 +141,7 @@ impl Phones {
         let Some(key) = self.key(false).await? else { return Ok(Vec::new()) };
         let mut phones = Vec::new();
         for file in files {
-            match read(&file).map(|bytes| open(key, &name_of(&file), &bytes)) {
+            match file::read(&file).map(|bytes| file::open(key, &file, &bytes)) {
                 Ok(Some(phone)) => phones.push(phone),
                 Ok(None) => tracing::warn!(file = %file.display(), "a linked phone does not open"),
                 // Forgotten by another program meanwhile.
@@ -262,10 +256,9 @@ impl Phones {
         let none = || Error::Key("there is none".to_owned());
         let key = self.key(true).await?.ok_or_else(none)?;
         let path = self.file(&phone.device.identity);
-        let content = encode(phone);
-        let bytes = sealed::seal(key, &context(&name_of(&path)), &content, rng);
+        let bytes = file::seal(key, &path, phone, rng);
         DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
-        replace(&path, &bytes.ok_or_else(none)?)?;
+        file::replace(&path, &bytes.ok_or_else(none)?)?;
         Ok(())
     }
 
@@ -291,35 +284,6 @@ impl Phones {
     }
 }
 
-fn name_of(file: &Path) -> Vec<u8> {
-    file.file_name().unwrap_or_default().as_encoded_bytes().to_vec()
-}
-
-/// Binds a file to its name: under another it does not open.
-fn context(name: &[u8]) -> Vec<u8> {
-    [CONTEXT, name].concat()
-}
-
-fn read(file: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(file)?.take(MAX_FILE).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-/// A file is the old one or the new one, also after a crash.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let unfinished = path.with_extension(format!("{}.new", std::process::id()));
-    let mut options = OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
-    let written = file.write_all(bytes).and_then(|()| file.sync_all());
-    let placed = written.and_then(|()| fs::rename(&unfinished, path));
-    if placed.is_err() {
-        let _already_gone = fs::remove_file(&unfinished);
-    }
-    placed?;
-    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
-}
-
 /// What a phone calls itself, made different from the names that others have.
 fn free_name(said: &str, known: &[Phone]) -> String {
     let said = printable_within(said.trim(), MAX_NAME - 4);
@@ -327,41 +291,6 @@ fn free_name(said: &str, known: &[Phone]) -> String {
     let taken = |name: &str| known.iter().any(|phone| phone.name == name);
     let numbered = (2..=MAX_PHONES + 2).map(|number| format!("{said} {number}"));
     [said.clone()].into_iter().chain(numbered).find(|name| !taken(name)).unwrap_or(said)
-}
-
-/// The secret stands in front, so that it passes through no value that is not wiped.
-fn encode(phone: &Phone) -> Zeroizing<Vec<u8>> {
-    let Phone { device, name, linked_at, used_at } = phone;
-    let entries = [
-        (1, Value::from(device.contact_id.expose())),
-        (2, Value::from(device.link_id.0)),
-        (3, Value::from(*device.identity.as_bytes())),
-        (4, Value::from(device.name.as_str())),
-        (5, Value::from(u64::from(device.service.value()))),
-        (6, Value::from(name.as_str())),
-        (7, Value::from(*linked_at)),
-    ];
-    let used = used_at.map(|at| (8, Value::from(at)));
-    let rest = cbor::encode(&Value::int_map(entries.into_iter().chain(used)));
-    Zeroizing::new([&device.link_secret.expose()[..], &rest].concat())
-}
-
-fn open(key: &Secret<32>, name: &[u8], bytes: &[u8]) -> Option<Phone> {
-    let opened = sealed::open(key, &context(name), bytes)?;
-    let (secret, rest) = opened.split_first_chunk::<32>()?;
-    let map = cbor::decode(rest).ok()?;
-    let bytes = |key| map.get(key).and_then(Value::as_bytes);
-    let text = |key| map.get(key).and_then(Value::as_text).map(str::to_owned);
-    let number = |key| map.get(key).and_then(Value::as_uint);
-    let device = LinkedDevice {
-        contact_id: ContactId::new(bytes(1)?.to_vec()).ok()?,
-        link_id: LinkId(bytes(2)?.try_into().ok()?),
-        link_secret: LinkSecret::new(*secret),
-        identity: PublicKey::from_sec1(bytes(3)?)?,
-        name: text(4)?,
-        service: TunnelServiceId::new(u16::try_from(number(5)?).ok()?),
-    };
-    Some(Phone { device, name: text(6)?, linked_at: number(7)?, used_at: number(8) })
 }
 
 #[cfg(test)]
@@ -373,6 +302,9 @@ mod tests {
 
     use super::*;
     use crate::hybrid::PrivateKey;
+    use crate::hybrid::keys::LinkSecret;
+    use crate::hybrid::linking::LinkId;
+    use crate::hybrid::tunnel::{ContactId, TunnelServiceId};
 
     fn rng() -> ChaCha20Rng {
         ChaCha20Rng::seed_from_u64(1)

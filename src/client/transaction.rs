@@ -2,6 +2,8 @@
 //!
 //! Depends on `hybrid`, `ble` and `channel`.
 
+mod failure;
+
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
@@ -268,30 +270,6 @@ impl Driver {
     fn report(&self, progress: Progress) {
         tracing::debug!(?progress, "transaction");
         let _nobody_looks = self.progress.try_send(progress);
-    }
-
-    /// Puts the driver's knowledge into the protocol's error.
-    fn explain(&mut self, error: hybrid::Error) -> Error {
-        use hybrid::Error as E;
-        let no_tunnel = self.failure.take().filter(|_| error != E::Cancelled);
-        match (error, self.service.take(), no_tunnel, self.broken.take(), self.bluetooth.take()) {
-            (_, Some(service), Some(source), _, Some(bluetooth)) => {
-                Error::Neither { bluetooth, service: Box::new(service), source }
-            }
-            (_, Some(service), Some(source), ..) if self.transaction.qr_text().is_none() => {
-                Error::Ring { service: Box::new(service), source }
-            }
-            (_, Some(service), Some(source), ..) => {
-                Error::Tunnel { service: Box::new(service), source }
-            }
-            (E::ChannelFailed | E::TimedOut(_) | E::PeerClosed(_), None, _, _, Some(why)) => {
-                Error::Bluetooth(why)
-            }
-            (E::PeerClosed(waiting), _, _, Some(source), _) => {
-                Error::Broken { via: self.via, waiting, source }
-            }
-            (error, ..) => Error::Protocol(error),
-        }
     }
 }
 

@@ -14,6 +14,7 @@ mod endurance;
 mod enroll;
 mod interrupted;
 mod link;
+mod linked;
 mod offline;
 mod program;
 mod relay;

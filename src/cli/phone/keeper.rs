@@ -3,6 +3,8 @@
 //! Both do the same work by the same code, the service's [`Vault`]. Depends on it and on the front
 //! end's client.
 
+mod links;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,14 +15,13 @@ use super::remote::{self, Socket, of_cause, refused};
 use super::unlock;
 use crate::authenticator::service::{Copy, Error, MoveId, Planned, Sources, Vault};
 use crate::authenticator::store::exchange::{Lock, Opener};
-use crate::authenticator::{CredentialId, LinkView, PasskeyView, Pin, Timestamp};
+use crate::authenticator::{CredentialId, PasskeyView, Pin, Timestamp};
 use crate::cli::failure::{Failure, Status};
 use crate::cli::system;
 use crate::cli::terminal::Terminal;
 use crate::frontend::grpc::v1::{
-    ChangePinRequest, ConfirmExportRequest, DeletePasskeyRequest, ExportRequest, ForgetLinkRequest,
-    GetStatusRequest, ImportRequest, ListLinksRequest, ListPasskeysRequest, PlanImportPart,
-    PrunePasskeysRequest, RenamePasskeyRequest,
+    ChangePinRequest, ConfirmExportRequest, DeletePasskeyRequest, ExportRequest, GetStatusRequest,
+    ImportRequest, ListPasskeysRequest, PlanImportPart, PrunePasskeysRequest, RenamePasskeyRequest,
 };
 use crate::frontend::grpc::{self, Client, MAX_IDS, PART, SocketError, read};
 
@@ -126,28 +127,6 @@ impl Keeper {
                 let passkeys = answer.map_err(|r| refused(&r))?.into_inner().passkeys;
                 let read: Option<_> = passkeys.into_iter().map(read::passkey).collect();
                 read.ok_or_else(garbled)
-            }
-        }
-    }
-
-    pub(super) async fn links(&mut self) -> Result<Vec<LinkView>, Failure> {
-        match self {
-            Self::Here(vault) => vault.links().await.map_err(|error| failed(&error)),
-            Self::There(client) => {
-                let answer = client.list_links(ListLinksRequest {}).await;
-                let links = answer.map_err(|r| refused(&r))?.into_inner().links;
-                let read: Option<_> = links.into_iter().map(read::link).collect();
-                read.ok_or_else(garbled)
-            }
-        }
-    }
-
-    pub(super) async fn forget_link(&mut self, id: [u8; 8]) -> Result<(), Failure> {
-        match self {
-            Self::Here(vault) => vault.forget_link(id).await.map_err(|error| failed(&error)),
-            Self::There(client) => {
-                let request = ForgetLinkRequest { id: id.to_vec() };
-                client.forget_link(request).await.map(drop).map_err(|r| refused(&r))
             }
         }
     }

@@ -66,7 +66,7 @@ fn list(ui: Ui, links: &[LinkView]) -> Result<(), Failure> {
 
 fn fields(link: &LinkView) -> Value {
     json!({
-        "link": hex(&link.id),
+        "linkId": hex(&link.id),
         "rpId": link.rp_id,
         "madeAt": link.made_at.0,
         "rungAt": link.rung_at.map(|at| at.0),
@@ -82,6 +82,6 @@ async fn forget(ui: Ui, keeper: &mut Keeper, links: &[LinkView], id: &str) -> Re
     };
     keeper.forget_link(link.id).await?;
     let words = "Forgotten: that computer can ring this phone no more.";
-    ui.step("link-forgotten", words, json!({ "link": hex(&link.id) }));
+    ui.step("link-forgotten", words, json!({ "linkId": hex(&link.id) }));
     Ok(())
 }

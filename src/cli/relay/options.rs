@@ -82,6 +82,9 @@ pub(super) struct Options {
     /// The same from one IPv4 address or IPv6 network
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     tunnel_rate_per_address: u32,
+    /// Phones that wait to be rung
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    listeners: usize,
     /// Leading bits of an IPv6 address that make a network
     #[arg(long, value_name = "BITS", default_value_t = 64, value_parser = clap::value_parser!(u8).range(1..=128))]
     ipv6_prefix: u8,
@@ -136,6 +139,7 @@ impl Options {
                 connections_per_address: self.per_address,
                 tunnel_rate: self.tunnel_rate,
                 tunnel_rate_per_address: self.tunnel_rate_per_address,
+                listeners: self.listeners,
                 ipv6_prefix: self.ipv6_prefix,
                 drain: Duration::from_secs(self.drain),
                 ..Limits::default()

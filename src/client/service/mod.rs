@@ -12,6 +12,7 @@
 //! here knows who the front ends are. May depend on siblings in `client` and on what these depend on.
 
 mod carrier;
+mod dial;
 mod journal;
 mod list;
 mod selection;
@@ -34,7 +35,7 @@ pub use self::transaction::Transaction;
 pub use self::way::Way;
 use super::Client;
 use super::ceremony::Ceremony;
-use super::phones::{self, Phones};
+use super::phones::Phones;
 use super::receipts::{Receipt, ReceiptNumber, Receipts};
 use crate::hybrid::qr::Hint;
 
@@ -170,34 +171,6 @@ impl Service {
     ) -> Result<Carrier, Error> {
         let (id, cancelled) = self.0.list.enter()?;
         Ok(Carrier::start(self.clone(), id, cancelled, way, hint, about, timeout))
-    }
-
-    /// The phones that are remembered; `None` without a place for them.
-    #[must_use]
-    pub fn phones(&self) -> Option<&Phones> {
-        self.0.phones.as_ref()
-    }
-
-    /// Gives a phone that is remembered another name.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Phones::rename`].
-    pub async fn rename_phone(&self, name: &str, new: &str) -> Result<(), phones::Error> {
-        let none = || phones::Error::NoSuchPhone(name.to_owned());
-        let phones = self.0.phones.as_ref().ok_or_else(none)?;
-        phones.rename(name, new, &mut *(self.0.sources.rng)()).await
-    }
-
-    /// The way for a program that cannot say: the phone that came last is rung, and a code is shown where
-    /// there is none or it does not come.
-    pub(super) async fn usual_way(&self) -> Way {
-        let Some(phones) = &self.0.phones else { return Way::code() };
-        let usual = phones.usual().await;
-        Way::ring_or_code(usual.unwrap_or_else(|error| {
-            tracing::warn!(%error, "no linked phone is rung");
-            None
-        }))
     }
 
     /// The text of the code that a transaction shows, as long as it waits for a phone.

@@ -4,7 +4,8 @@
 
 use std::time::Duration;
 
-use crate::client::phones::Phone;
+use super::Service;
+use crate::client::phones::{self, Phone, Phones};
 
 /// How long a phone that is rung has to be heard, when nothing else is tried after it.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -49,5 +50,35 @@ impl Way {
 
     pub(super) fn patience(&self) -> Duration {
         if self.or_code { SHORT_PATIENCE } else { PATIENCE }
+    }
+}
+
+impl Service {
+    /// The phones that are remembered; `None` without a place for them.
+    #[must_use]
+    pub fn phones(&self) -> Option<&Phones> {
+        self.0.phones.as_ref()
+    }
+
+    /// Gives a phone that is remembered another name.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Phones::rename`].
+    pub async fn rename_phone(&self, name: &str, new: &str) -> Result<(), phones::Error> {
+        let none = || phones::Error::NoSuchPhone(name.to_owned());
+        let phones = self.0.phones.as_ref().ok_or_else(none)?;
+        phones.rename(name, new, &mut *(self.0.sources.rng)()).await
+    }
+
+    /// The way for a program that cannot say: the phone that came last is rung, and a code is shown where
+    /// there is none or it does not come.
+    pub(in crate::client) async fn usual_way(&self) -> Way {
+        let Some(phones) = &self.0.phones else { return Way::code() };
+        let usual = phones.usual().await;
+        Way::ring_or_code(usual.unwrap_or_else(|error| {
+            tracing::warn!(%error, "no linked phone is rung");
+            None
+        }))
     }
 }

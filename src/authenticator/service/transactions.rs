@@ -10,7 +10,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::journal::{Answered, Asker, Happened, TransactionId, Whom};
 use super::question::Asking;
-use super::vanish::{Ending, Milestone, Vanishing};
+use super::vanish::{Ending, Staging, Vanishing};
 use super::{Error, Service};
 use crate::authenticator::{
     self, AccountView, Config, CredentialId, Engine, Outcome, PasskeyStore as _, Phone,
@@ -60,15 +60,16 @@ impl Running {
         service: &Service,
         contents: QrContents,
         store: Store,
-        until: Option<Milestone>,
+        staging: Staging,
     ) -> Result<TransactionId, Error> {
         let asking = |id| Asking { broker: Arc::clone(&service.broker), asker: Asker::Laptop(id) };
         let engine = |id| Engine::new(store.clone(), asking(id), self.engine.clone());
         let (id, cancelled) = self.enter()?;
         let mut entry = Entry { running: self.clone(), id, has_room: true };
-        let phone = Phone::new(self.radio.clone(), self.phone.clone(), engine(id));
+        let config = PhoneConfig { tap: staging.tap, ..self.phone.clone() };
+        let phone = Phone::new(self.radio.clone(), config, engine(id));
         let phone = phone.map_err(|_| Error::SimulatedRadio)?;
-        let vanishing = Vanishing::at(until);
+        let vanishing = Vanishing::at(staging.until);
         let task = Task { service: service.clone(), id, store, vanishing };
         tokio::spawn(async move {
             let result = task.run(phone, contents, cancelled).await;

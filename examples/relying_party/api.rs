@@ -13,6 +13,7 @@ use cabled::cli::relying_party::{Aaguid, Policy};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::bugs::Bug;
 use crate::explain::explain;
 use crate::page;
 use crate::site::{Refusal, Site};
@@ -28,8 +29,8 @@ const SESSION: &str = "session";
 type Shared = Arc<Mutex<Site>>;
 type Answer = Result<Json<Value>, Refusal>;
 
-pub(crate) fn router(origin: &str) -> Router {
-    let site: Shared = Arc::new(Mutex::new(Site::new(origin)));
+pub(crate) fn router(origin: &str, bug: Option<Bug>) -> Router {
+    let site: Shared = Arc::new(Mutex::new(Site::new(origin, bug)));
     Router::new()
         .route("/api/state", get(state))
         .route("/api/enter", post(enter))

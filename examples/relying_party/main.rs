@@ -18,6 +18,7 @@
 
 mod alone;
 mod api;
+mod bugs;
 mod explain;
 mod page;
 mod site;
@@ -36,6 +37,9 @@ struct Options {
     /// Port on 127.0.0.1; 0 lets the system choose, and the first line printed tells
     #[arg(long, default_value_t = 8080)]
     port: u16,
+    /// Have a bug that sites have, to see whether tests find it
+    #[arg(long, value_enum)]
+    bug: Option<bugs::Bug>,
     /// Also give what this machine may lack, a tunnel service and a fake Bluetooth, and print the
     /// commands that start Chromium and the phone with them
     #[arg(long)]
@@ -50,7 +54,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // Browsers take passkeys on localhost as if it were https, but never on a bare address.
     let origin = format!("http://localhost:{}", listener.local_addr()?.port());
     println!("listening on {origin}/");
-    let site = axum::serve(listener, api::router(&origin));
+    let site = axum::serve(listener, api::router(&origin, options.bug));
     if !options.alone {
         return Ok(site.await?);
     }

@@ -11,6 +11,8 @@ use cabled::client::webauthn::Base64Url;
 use rand_core::RngCore as _;
 use serde_json::{Value, json};
 
+use crate::bugs::{Bug, OwnKeys};
+
 /// Nobody at a test site has more; a page that asks for ever must not fill the memory.
 const MAX_ACCOUNTS: usize = 1000;
 const MAX_SESSIONS: usize = 1000;
@@ -71,6 +73,8 @@ pub(crate) struct Site {
     sessions: HashMap<String, String>,
     pending: Vec<(String, Pending)>,
     policy: Policy,
+    bug: Option<Bug>,
+    own: OwnKeys,
 }
 
 #[allow(clippy::disallowed_methods, reason = "this is where time enters the example")]
@@ -87,13 +91,15 @@ fn token() -> String {
 }
 
 impl Site {
-    pub(crate) fn new(origin: &str) -> Self {
+    pub(crate) fn new(origin: &str, bug: Option<Bug>) -> Self {
         Self {
             origin: origin.to_owned(),
             people: HashMap::new(),
             sessions: HashMap::new(),
             pending: Vec::new(),
             policy: Policy::default(),
+            bug,
+            own: OwnKeys::default(),
         }
     }
 
@@ -117,7 +123,8 @@ impl Site {
             Some(_) => {}
             None if self.people.len() >= MAX_ACCOUNTS => return Err(Refusal::Full),
             None => {
-                let account = RelyingParty::new(&self.origin, &name, &name)?;
+                let mut account = RelyingParty::new(&self.origin, &name, &name)?;
+                account.demands_verification = self.bug != Some(Bug::IgnoreUv);
                 // Says now, not at the first registration, whether the library takes the name.
                 account.begin_registration()?;
                 self.people.insert(name.clone(), Person { account, methods: Vec::new() });
@@ -164,12 +171,24 @@ impl Site {
         if self.signed_in(session)? != name {
             return Err(Refusal::UnknownCeremony);
         }
+        let bug = self.bug;
         let person = self.person(&name)?;
         let verified = person.account.finish_registration(ceremony, &credential.to_string());
         let verified = verified.map_err(|error| Refusal::WebAuthn(error, id_of(credential)))?;
         let method = Method::new(&verified, person.methods.len());
         let json = method.json();
-        person.methods.push(method);
+        match bug {
+            Some(Bug::LoseCredential) => {
+                person.account.forget(&verified.credential_id);
+                return Ok(json!({ "method": json }));
+            }
+            Some(Bug::SkipChallenge) => {
+                // One that cannot be kept signs in by no way later.
+                let _kept = self.own.keep(credential);
+            }
+            Some(Bug::IgnoreUv) | None => {}
+        }
+        self.person(&name)?.methods.push(method);
         Ok(json!({ "method": json }))
     }
 
@@ -183,7 +202,8 @@ impl Site {
             }
             None => {
                 // The question is the same for all accounts, and also when there is none.
-                let nobody = RelyingParty::new(&self.origin, "nobody", "nobody")?;
+                let mut nobody = RelyingParty::new(&self.origin, "nobody", "nobody")?;
+                nobody.demands_verification = self.bug != Some(Bug::IgnoreUv);
                 let begun = nobody.begin_sign_in(Account::FromPasskey)?;
                 (begun.0, begun.1, None)
             }
@@ -203,12 +223,16 @@ impl Site {
         let orphan = id_of(credential);
         let unknown = || Refusal::WebAuthn(RelyingPartyError::UnknownPasskey, orphan.clone());
         let name = name.or_else(|| self.named_by(credential)).ok_or_else(unknown)?;
-        let person = self.person(&name)?;
-        let verified = person
-            .account
-            .finish_sign_in(ceremony, &credential.to_string())
-            .map_err(|error| Refusal::WebAuthn(error, orphan.clone()))?;
-        let id = Base64Url(verified.credential_id).encode();
+        let person = self.people.get_mut(&name).ok_or(Refusal::UnknownAccount)?;
+        let verified = match self.bug {
+            Some(Bug::SkipChallenge) => self.own.verify(credential).ok_or_else(unknown)?,
+            _ => {
+                let verified = person.account.finish_sign_in(ceremony, &credential.to_string());
+                let refused = |error| Refusal::WebAuthn(error, orphan.clone());
+                verified.map_err(refused)?.credential_id
+            }
+        };
+        let id = Base64Url(verified).encode();
         let mut methods = person.methods.iter_mut();
         let method = methods.find(|method| method.id == id).ok_or_else(unknown)?;
         method.used_at = Some(now());

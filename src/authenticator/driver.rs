@@ -269,7 +269,12 @@ where
                 self.broken = None;
                 (self.progress)(Progress::Connected { via: self.via });
             }
-            Event::Ctap(request) => self.request = Some(request),
+            Event::Ctap(request) => {
+                if let Some(tap) = &self.phone.config.tap {
+                    (tap.0)(&request);
+                }
+                self.request = Some(request);
+            }
             Event::Acknowledged => self.acknowledged()?,
             // Not offered in our post-handshake message, and the end is seen by `run`.
             Event::Json(_) | Event::Closed => {}

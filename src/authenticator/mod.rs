@@ -28,7 +28,9 @@ pub use consent::{AccountView, Consent, ConsentRequest, Decision, Verification};
 pub use engine::{Config, Engine, Outcome, Reply, Transport};
 pub use error::Error;
 pub use passkey::{Backup, CredentialId, Origin, Passkey, PasskeyStore, State, Timestamp};
-pub use phone::{Call, Config as PhoneConfig, Keep, Linking, Phone, Progress};
+pub use phone::{
+    Call, Config as PhoneConfig, Keep, Linking, OnRequest, Phone, Progress, RequestTap,
+};
 pub use store::{Locked, Pin, Store};
 pub use upkeep::Upkeep;
 pub use view::{LinkView, PasskeyView};

@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rand_core::{CryptoRng, RngCore};
@@ -25,6 +26,20 @@ use crate::hybrid::post_handshake::PostHandshake;
 use crate::hybrid::qr::{ChannelKind, QrContents};
 use crate::hybrid::tunnel::{ContactId, RoutingId, ServiceUrl, TunnelId, TunnelServiceId};
 
+/// Sees each CTAP2 request as it comes, before it is answered: for test tools. What it sees names sites and
+/// accounts, and is not for logs.
+#[derive(Clone)]
+pub struct RequestTap(pub Arc<OnRequest>);
+
+/// What sees a request.
+pub type OnRequest = dyn Fn(&[u8]) + Send + Sync;
+
+impl fmt::Debug for RequestTap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RequestTap")
+    }
+}
+
 /// How a phone reaches its tunnel service, and how long it waits.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -40,6 +55,8 @@ pub struct Config {
     pub deadlines: Deadlines,
     /// How long one message may take to leave.
     pub send_deadline: Duration,
+    /// Who sees the requests, in tests.
+    pub tap: Option<RequestTap>,
 }
 
 impl Config {
@@ -53,6 +70,7 @@ impl Config {
             simulated_with_public: false,
             deadlines: Deadlines::default(),
             send_deadline: Duration::from_secs(30),
+            tap: None,
         }
     }
 

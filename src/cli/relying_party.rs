@@ -39,6 +39,9 @@ const USER_HANDLE: usize = 64;
 pub struct RelyingParty {
     /// What a new passkey has to be; all are welcome by default.
     pub policy: Policy,
+    /// Whether it looks that the user was verified, as it has to. Without, it only asks for that: for tests
+    /// that have to find it out.
+    pub demands_verification: bool,
     origin: String,
     rp_id: RpId,
     user_id: UserHandle64,
@@ -100,6 +103,7 @@ impl RelyingParty {
         let domain = AsciiDomain::try_from(domain).map_err(RelyingPartyError::Domain)?;
         Ok(Self {
             policy: Policy::default(),
+            demands_verification: true,
             origin: url.origin().ascii_serialization(),
             rp_id: RpId::Domain(domain),
             user_id: UserHandle64::new(),
@@ -149,6 +153,7 @@ impl RelyingParty {
             PublicKeyCredentialUserEntity { name, id: &self.user_id, display_name: Some(display) };
         let known = self.passkeys.iter().map(Passkey::descriptor).collect();
         let mut options = PublicKeyCredentialCreationOptions::passkey(&self.rp_id, user, known);
+        options.authenticator_selection.user_verification = self.user_verification();
         options.authenticator_selection.authenticator_attachment =
             AuthenticatorAttachmentReq::CrossPlatform(CrossPlatformHint::Hybrid);
         // Phones verify their user anyway, and most do not know credProtect: no reason to insist.
@@ -205,6 +210,7 @@ impl RelyingParty {
         match account {
             Account::FromPasskey => {
                 let mut options = DiscoverableCredentialRequestOptions::passkey(&self.rp_id);
+                options.0.user_verification = self.user_verification();
                 options.0.hints = Hint::Hybrid;
                 let ceremony = options.start_ceremony();
                 let (server, client) = ceremony.map_err(RelyingPartyError::RequestOptions)?;
@@ -219,7 +225,7 @@ impl RelyingParty {
                 let options =
                     NonDiscoverableCredentialRequestOptions::second_factor(&self.rp_id, known);
                 let mut options = options.map_err(RelyingPartyError::NoPasskey)?;
-                options.options().user_verification = UserVerificationRequirement::Required;
+                options.options().user_verification = self.user_verification();
                 options.options().hints = Hint::Hybrid;
                 let ceremony = options.start_ceremony();
                 let (server, client) = ceremony.map_err(RelyingPartyError::RequestOptions)?;
@@ -266,6 +272,13 @@ impl RelyingParty {
             passkey.dynamic_state = new_state;
         }
         self.verified(id.as_ref())
+    }
+
+    fn user_verification(&self) -> UserVerificationRequirement {
+        match self.demands_verification {
+            true => UserVerificationRequirement::Required,
+            false => UserVerificationRequirement::Preferred,
+        }
     }
 
     fn find(&self, id: &[u8]) -> Result<&Passkey, RelyingPartyError> {

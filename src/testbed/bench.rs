@@ -13,9 +13,12 @@ use sha2::{Digest as _, Sha256};
 use super::ceremony::Ceremonies;
 use super::phone::{Common, PhoneSetup, ScriptedPhone};
 use super::tunnel::Tunnel;
-use super::{Ceremony, Error, FakeBluez, KEPT_CEREMONIES, PrivateBus, Script};
+use super::{
+    Adverts, Ceremony, Error, FakeBluez, KEPT_CEREMONIES, NewPasskey, PlantedPasskey, PrivateBus,
+    Script, adverts,
+};
 use crate::authenticator::service::Sources;
-use crate::authenticator::{PasskeyView, PhoneConfig};
+use crate::authenticator::{CredentialId, PasskeyView, PhoneConfig};
 use crate::ble::{Conditions, Radio, RadioSpec};
 use crate::channel::tls::Trust;
 use crate::channel::websocket::Connector;
@@ -87,7 +90,7 @@ impl Bench {
         Ok(Self {
             bluetooth,
             phones: Phones::default(),
-            common: Common { radio, phone, sources, ceremonies },
+            common: Common { radio, phone, sources, book: tunnel.book().clone(), ceremonies },
             shown: Mutex::default(),
             made: AtomicUsize::new(0),
             folder,
@@ -157,11 +160,34 @@ impl Bench {
         let number = self.made.fetch_add(1, Ordering::SeqCst);
         let folder = self.folder.join(format!("phone-{number}"));
         let (owned, common) = (name.to_owned(), self.common.clone());
-        let making = move || ScriptedPhone::new(&owned, &folder, setup, common);
+        let seed = match setup.adverts {
+            Adverts::Heard => 0,
+            _ => (common.sources.rng)().next_u64(),
+        };
+        let radio = adverts::radio(&common.radio, setup.adverts, seed).await;
+        let radio = radio.map_err(Error::Radio)?;
+        let making = move || ScriptedPhone::new(&owned, &folder, setup, common, radio);
         let made = tokio::task::spawn_blocking(making).await;
         let phone = made.map_err(|lost| Error::Folder(io::Error::other(lost)))??;
         self.has_room(name)?;
         self.phones.open().insert(name.to_owned(), phone);
+        Ok(())
+    }
+
+    /// Takes a phone away, and with it what it does and its passkeys. Its ceremonies stay known.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchPhone`].
+    pub fn remove_phone(&self, name: &str) -> Result<(), Error> {
+        let removed = self.phones.open().remove(name);
+        let phone = removed.ok_or_else(|| Error::NoSuchPhone(name.to_owned()))?;
+        // Noted first: whoever sees the end sees this too.
+        for ceremony in self.ceremonies().iter().filter(|c| c.phone == name && !c.over) {
+            let note = |ceremony: &mut Ceremony| ceremony.walked_away = !ceremony.over;
+            self.common.ceremonies.update(ceremony.id, note);
+        }
+        phone.vanish();
         Ok(())
     }
 
@@ -187,6 +213,27 @@ impl Bench {
     /// [`Error::NoSuchPhone`], [`Error::Phone`].
     pub async fn passkeys(&self, phone: &str) -> Result<Vec<PasskeyView>, Error> {
         self.phone(phone)?.passkeys().await
+    }
+
+    /// Gives a phone a passkey from the start, for an account that a test has put into the site's database
+    /// together with the public key.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchPhone`], [`Error::BadPasskey`], [`Error::Phone`].
+    pub async fn plant(&self, phone: &str, new: NewPasskey) -> Result<PlantedPasskey, Error> {
+        let phone = self.phone(phone)?;
+        let planted = tokio::task::spawn_blocking(move || phone.plant(new)).await;
+        planted.map_err(|lost| Error::Folder(io::Error::other(lost)))?
+    }
+
+    /// Deletes a passkey on a phone, as its owner may.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchPhone`], [`Error::Phone`].
+    pub async fn delete_passkey(&self, phone: &str, id: CredentialId) -> Result<(), Error> {
+        self.phone(phone)?.delete(id).await
     }
 
     /// Shows a phone the text of a code (`FIDO:/...`), lets its person follow the script, and gives the

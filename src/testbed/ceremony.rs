@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use super::script::{Choice, Script};
+use super::trace::Trace;
 use crate::authenticator::service::{Answered, Event, Happened};
 
 /// Ceremonies that are kept; the oldest go first.
@@ -30,6 +31,8 @@ pub struct Ceremony {
     pub problem: Option<String>,
     /// Nothing more will happen.
     pub over: bool,
+    /// What was seen beside the events: requests, and the relay.
+    pub trace: Arc<Trace>,
 }
 
 impl Ceremony {
@@ -80,8 +83,14 @@ impl Ceremony {
         if self.problem.is_some() {
             return Some(false);
         }
-        if self.script.walk_away.is_some() {
+        // Without such a script the test has taken the phone away.
+        if self.script.walk_away.is_some() || self.walked_away {
             return Some(self.walked_away);
+        }
+        // What comes of a fault is the laptop's and the site's affair, so that it struck is all there is.
+        let mut faults = self.trace.faults().into_iter().filter(|(fault, _)| !fault.is_mild());
+        if let Some((_, hits)) = faults.next() {
+            return Some(hits > 0 && faults.all(|(_, hits)| hits > 0));
         }
         let asked = |event: &&Event| matches!(event.what, Happened::Asked(_));
         let questions = self.events.iter().filter(asked).count();
@@ -116,14 +125,14 @@ impl Ceremonies {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn begin(&self, phone: &str, script: Script) -> u64 {
+    pub(super) fn begin(&self, phone: &str, script: Script, trace: Arc<Trace>) -> u64 {
         let mut kept = self.kept();
         kept.last += 1;
         let id = kept.last;
         let (phone, events) = (phone.to_owned(), Vec::new());
         let (walked_away, problem, over) = Default::default();
-        kept.ceremonies
-            .insert(id, Ceremony { id, phone, script, events, walked_away, problem, over });
+        let new = Ceremony { id, phone, script, events, walked_away, problem, over, trace };
+        kept.ceremonies.insert(id, new);
         if kept.ceremonies.len() > KEPT_CEREMONIES {
             kept.ceremonies.pop_first();
         }

@@ -65,6 +65,9 @@ pub enum Error {
     /// The make is known to be another vendor's.
     #[error(transparent)]
     ForeignAaguid(#[from] ForeignAaguid),
+    /// A passkey cannot be given to a phone as it is.
+    #[error("a passkey needs an rp id of 1 to 255 and a user id of 1 to 64 bytes")]
+    BadPasskey,
     /// There is no such ceremony, or it is not kept any more.
     #[error("there is no ceremony {0}")]
     NoSuchCeremony(u64),

@@ -9,7 +9,7 @@
 //!
 //! ```text
 //!  browser ──D-Bus──> FakeBluez ══ air:DIR ══ phones ──> authenticator::service
-//!      └─────────wss──────────> relay <──wss────┘  └──> Ceremony: what became of each code
+//!      └─────────wss──────> gate, relay <──wss──┘  └──> Ceremony: what became of each code
 //! ```
 //!
 //! Depends on `authenticator`, `relay`, `ble`, `channel` and what these depend on, zbus, and the program
@@ -33,6 +33,7 @@
 //! # }
 //! ```
 
+mod adverts;
 mod authority;
 mod bench;
 mod bluez;
@@ -41,17 +42,24 @@ mod ceremony;
 pub mod control;
 mod display;
 mod error;
+mod gate;
 mod phone;
+mod planted;
 mod script;
 mod seed;
+mod trace;
 mod tunnel;
 
+pub use adverts::Adverts;
 pub use bench::{Bench, MAX_PHONES};
 pub use bluez::{AdvertRequest, Counts, Crowd, FakeBluez};
 pub use bus::PrivateBus;
 pub use ceremony::{Ceremony, KEPT_CEREMONIES};
 pub use display::VirtualDisplay;
 pub use error::Error;
+pub use gate::{Fault, Harm, Side};
 pub use phone::PhoneSetup;
+pub use planted::{NewPasskey, PlantedPasskey};
 pub use script::{Account, Answer, Choice, Point, Script};
 pub use seed::seeded;
+pub use trace::{Request, Trace, Traffic};

@@ -5,14 +5,20 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use super::Error;
+use super::adverts::{Adverts, Carrier};
 use super::ceremony::Ceremonies;
+use super::gate::Book;
 use super::script::{Answer, Choice, Point, Script};
+use super::trace::Trace;
+use super::{Error, NewPasskey, PlantedPasskey};
 use crate::authenticator::service::{
-    self, Answered, Event, Happened, Question, Service, Setup, Sources, TransactionId,
+    self, Answered, Event, Happened, Question, Service, Setup, Sources, Staging, TransactionId,
 };
 use crate::authenticator::store::KdfCost;
-use crate::authenticator::{Config, ConsentRequest, PasskeyView, PhoneConfig, Pin, Store, store};
+use crate::authenticator::{
+    Config, ConsentRequest, CredentialId, PasskeyStore as _, PasskeyView, PhoneConfig, Pin,
+    RequestTap, Store, store,
+};
 use crate::ble::Radio;
 use crate::hybrid::qr::QrContents;
 
@@ -29,6 +35,11 @@ pub struct PhoneSetup {
     pub pin: Option<Pin>,
     /// The make that it states, if it matters; known ones of other vendors are refused.
     pub aaguid: Option<[u8; 16]>,
+    /// What becomes of its adverts.
+    pub adverts: Adverts,
+    /// Its answers do not say that the user was verified, though it tells laptops that it can: a site that
+    /// wants that has to refuse them.
+    pub unverified: bool,
 }
 
 /// One phone; clones are the same one.
@@ -38,6 +49,11 @@ pub(super) struct ScriptedPhone {
     service: Service,
     pin: Pin,
     wrong: Pin,
+    store: Store,
+    sources: Sources,
+    book: Book,
+    /// Held for what it does.
+    _carrier: Option<Arc<Carrier>>,
     ceremonies: Arc<Ceremonies>,
 }
 
@@ -47,6 +63,7 @@ pub(super) struct Common {
     pub(super) radio: Radio,
     pub(super) phone: PhoneConfig,
     pub(super) sources: Sources,
+    pub(super) book: Book,
     pub(super) ceremonies: Arc<Ceremonies>,
 }
 
@@ -57,12 +74,14 @@ impl ScriptedPhone {
         folder: &Path,
         setup: PhoneSetup,
         common: Common,
+        (radio, carrier): (Radio, Option<Carrier>),
     ) -> Result<Self, Error> {
-        let Common { radio, phone, sources, ceremonies } = common;
+        let Common { phone, sources, book, ceremonies, .. } = common;
         let engine = match setup.aaguid {
             Some(aaguid) => Config::default().with_aaguid(aaguid)?,
             None => Config::default(),
         };
+        let engine = Config { claims_verification: !setup.unverified, ..engine };
         let pin = |text: String| Pin::new(text).map_err(|_| Error::BadPin);
         let right = setup.pin.map_or_else(|| pin(USUAL_PIN.to_owned()), Ok)?;
         let wrong = pin(match right.reveal() {
@@ -73,16 +92,18 @@ impl ScriptedPhone {
         let store = Store::create_with_cost(folder, &right, COST, &mut *rng).map_err(broken)?;
         let setup = Setup {
             locked: store.locked(),
-            open: Some(store),
+            open: Some(store.clone()),
             radio,
             phone,
             engine,
             name: None,
             standing: None,
-            sources,
+            sources: sources.clone(),
         };
         let service = Service::new(setup).map_err(Error::Phone)?;
-        Ok(Self { name: name.to_owned(), service, pin: right, wrong, ceremonies })
+        let _carrier = carrier.map(Arc::new);
+        let name = name.to_owned();
+        Ok(Self { name, service, pin: right, wrong, store, sources, book, _carrier, ceremonies })
     }
 
     /// All passkeys that it has.
@@ -90,25 +111,49 @@ impl ScriptedPhone {
         self.service.vault().passkeys().await.map_err(Error::Phone)
     }
 
+    /// Gives it a passkey that it has not made in a ceremony; blocks.
+    pub(super) fn plant(&self, new: NewPasskey) -> Result<PlantedPasskey, Error> {
+        let mut rng = (self.sources.rng)();
+        let (passkey, planted) = new.make((self.sources.clock)(), &mut *rng)?;
+        self.store.save(&passkey, &mut *rng).map_err(broken)?;
+        Ok(planted)
+    }
+
+    /// Deletes a passkey, as its owner may.
+    pub(super) async fn delete(&self, id: CredentialId) -> Result<(), Error> {
+        self.service.vault().delete(id).await.map_err(Error::Phone)
+    }
+
     /// Shows it a code, and gives the ceremony's number.
     pub(super) fn scan(&self, text: &str, script: Script) -> Result<u64, Error> {
         let contents =
             QrContents::decode(text.trim()).map_err(|e| Error::Phone(service::Error::NoCode(e)))?;
         if script.walk_away == Some(Point::BeforeAdvert) {
-            let id = self.ceremonies.begin(&self.name, script);
+            let id = self.ceremonies.begin(&self.name, script, Arc::default());
             self.ceremonies.update(id, |ceremony| {
                 (ceremony.walked_away, ceremony.over) = (true, true);
             });
             return Ok(id);
         }
-        let begun = match script.walk_away.and_then(Point::milestone) {
-            Some(milestone) => self.service.submit_until(contents, true, milestone),
-            None => self.service.submit(contents, true),
+        let trace = self.trace(&script);
+        let seen = Arc::clone(&trace);
+        let staging = Staging {
+            until: script.walk_away.and_then(Point::milestone),
+            tap: Some(RequestTap(Arc::new(move |message| seen.request(message)))),
         };
+        // Before anybody can open the tunnel.
+        self.book.enter(contents.secret.tunnel_id(), Arc::clone(&trace));
+        let begun = self.service.submit_staged(contents, true, staging);
         let transaction = begun.map_err(Error::Phone)?;
-        let id = self.ceremonies.begin(&self.name, script.clone());
+        let id = self.ceremonies.begin(&self.name, script.clone(), trace);
         tokio::spawn(Attendance { phone: self.clone(), id, transaction, script }.attend());
         Ok(id)
+    }
+
+    /// Randomness is drawn only where something is left to it, so that what a seed repeats stays the same.
+    fn trace(&self, script: &Script) -> Arc<Trace> {
+        let seed = if script.relay.is_empty() { 0 } else { (self.sources.rng)().next_u64() };
+        Arc::new(Trace::new(script.relay.clone(), seed))
     }
 
     /// Ends what runs, in order as far as there is time.

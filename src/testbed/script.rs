@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::gate::Fault;
 use crate::authenticator::ConsentRequest;
 use crate::authenticator::service::Milestone;
 
@@ -14,6 +15,8 @@ pub struct Script {
     pub answers: Vec<Answer>,
     /// Where the phone is gone, without a word.
     pub walk_away: Option<Point>,
+    /// What goes wrong at the tunnel service.
+    pub relay: Vec<Fault>,
 }
 
 impl Script {
@@ -21,13 +24,19 @@ impl Script {
     #[must_use]
     pub fn always(choice: Choice) -> Self {
         let answers = vec![Answer { choice, delay: Duration::ZERO }];
-        Self { answers, walk_away: None }
+        Self { answers, ..Self::default() }
     }
 
     /// Approves, unless the phone is gone before it gets that far.
     #[must_use]
     pub fn gone(point: Point) -> Self {
-        Self { answers: Vec::new(), walk_away: Some(point) }
+        Self { walk_away: Some(point), ..Self::default() }
+    }
+
+    /// Approves, and the tunnel service has these faults.
+    #[must_use]
+    pub fn faulty(relay: &[Fault]) -> Self {
+        Self { relay: relay.to_vec(), ..Self::default() }
     }
 
     /// The answer to the question of that number, counted from 0.

@@ -9,10 +9,11 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::Error;
-use super::authority::{self, Issued};
+use super::authority;
+use super::gate::{Book, Gate};
 use crate::authenticator::Random;
 use crate::hybrid::tunnel::ServiceUrl;
-use crate::relay::{self, Relay, TlsFiles};
+use crate::relay::{self, Relay};
 
 /// The names of the public tunnel services, which are the only ones that stock browsers know.
 const NAMES: [&str; 2] = ["cable.ua5v.com", "cable.auth.com"];
@@ -21,7 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A relay that runs; ends when dropped.
 pub(super) struct Tunnel {
-    port: u16,
+    gate: Gate,
+    book: Book,
     /// SHA-256 of its public key, base64.
     pin: String,
     authority: PathBuf,
@@ -40,25 +42,32 @@ impl Tunnel {
     pub(super) async fn start(folder: &Path, rng: Random<'_>) -> Result<Self, Error> {
         let issued = authority::issue(&[&NAMES[..], &["localhost"]].concat(), rng);
         let authority = folder.join("ca.pem");
-        let tls = write(folder, &authority, &issued).map_err(Error::Folder)?;
-        let config = relay::Config::new(([127, 0, 0, 1], 0).into());
-        let relay = Relay::bind(relay::Config { tls: Some(tls), ..config }).await?;
-        let port = relay.local_addr().port();
+        std::fs::write(&authority, &issued.authority).map_err(Error::Folder)?;
+        // Plain, because the gate ends TLS.
+        let relay = Relay::bind(relay::Config::new(([127, 0, 0, 1], 0).into())).await?;
+        let book = Book::default();
+        let gate = Gate::open(&issued, relay.local_addr(), book.clone()).await;
+        let gate = gate.map_err(Error::Folder)?;
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(relay.serve(async move {
             // A sender that ends without a word is an end too.
             let _either = stopped.await;
         }));
-        Ok(Self { port, pin: issued.pin, authority, stop: Some(stop), task })
+        Ok(Self { gate, book, pin: issued.pin, authority, stop: Some(stop), task })
     }
 
     pub(super) fn address(&self) -> String {
-        format!("wss://localhost:{}", self.port)
+        format!("wss://localhost:{}", self.gate.port())
     }
 
     pub(super) fn url(&self) -> Result<ServiceUrl, Error> {
         // A number of 16 bits always makes a good one.
         self.address().parse().map_err(|error| Error::Folder(io::Error::other(error)))
+    }
+
+    /// Which ceremony a tunnel belongs to.
+    pub(super) fn book(&self) -> &Book {
+        &self.book
     }
 
     pub(super) fn authority(&self) -> &Path {
@@ -67,7 +76,8 @@ impl Tunnel {
 
     /// Where it is, that its certificate is fine, and that nothing else is on the net.
     pub(super) fn browser_arguments(&self) -> [String; 2] {
-        let here = NAMES.map(|name| format!("MAP {name} 127.0.0.1:{}", self.port)).join(", ");
+        let here =
+            NAMES.map(|name| format!("MAP {name} 127.0.0.1:{}", self.gate.port())).join(", ");
         let rest = "MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1";
         [
             format!("--host-resolver-rules={here}, {rest}"),
@@ -83,12 +93,4 @@ impl Tunnel {
         }
         let _late = timeout(PATIENCE, &mut self.task).await;
     }
-}
-
-fn write(folder: &Path, authority: &Path, issued: &Issued) -> io::Result<TlsFiles> {
-    let files = TlsFiles { certificate: folder.join("relay.pem"), key: folder.join("relay.key") };
-    std::fs::write(authority, &issued.authority)?;
-    std::fs::write(&files.certificate, &issued.certificate)?;
-    std::fs::write(&files.key, issued.key.as_bytes())?;
-    Ok(files)
 }

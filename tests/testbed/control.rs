@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cabled::testbed::Bench;
-use cabled::testbed::control::{Control, Look};
+use cabled::testbed::control::{Control, Display};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -22,13 +22,13 @@ struct Desk {
 }
 
 impl Desk {
-    async fn new(look: Option<Look>) -> Self {
+    async fn new(display: Option<Display>) -> Self {
         let bench = Arc::new(soon("the bench", Bench::start(sources())).await.unwrap());
         let control = Control::bind(&mut *(sources().rng)()).await.unwrap();
         let address = control.url().strip_prefix("http://").unwrap().to_owned();
         let token = control.token();
         let (stop, stopped) = oneshot::channel::<()>();
-        let serving = tokio::spawn(control.serve(Arc::clone(&bench), look, async {
+        let serving = tokio::spawn(control.serve(Arc::clone(&bench), display, async {
             let _either = stopped.await;
         }));
         Self { bench, address, token, stop, serving }
@@ -107,6 +107,13 @@ async fn a_whole_test_goes_over_it() {
         "ended",
     ];
     assert_eq!(names, wanted);
+    let asked = &told["requests"][0];
+    assert_eq!(
+        (&asked["command"], &asked["rpId"]),
+        (&"makeCredential".into(), &"passkeys.example".into())
+    );
+    assert_eq!((&asked["options"]["rk"], &asked["account"]), (&true.into(), &"anna".into()));
+    assert_eq!(told["relay"]["phone"], json!({ "connections": 1, "frames": 3 }));
     assert_eq!((&events[4]["question"], &events[4]["account"]), (&"save".into(), &"anna".into()));
     assert_eq!(events[6]["credential"], id);
     // No code and no key is told.
@@ -123,8 +130,13 @@ async fn a_code_is_picked_up_where_it_is_shown() {
     // What a display shows: a code that was used before, then nothing, then a new one.
     let screen = Arc::new(std::sync::Mutex::new(None::<String>));
     let seen = Arc::clone(&screen);
-    let look: Look = Arc::new(move || Ok(seen.lock().unwrap().clone()));
-    let desk = Desk::new(Some(look)).await;
+    let display = Display {
+        look: Arc::new(move || Ok(seen.lock().unwrap().clone())),
+        picture: Arc::new(|| Ok(b"a picture".to_vec())),
+    };
+    let desk = Desk::new(Some(display)).await;
+    let (status, _) = desk.ask("GET", "/v1/screenshot", Value::Null).await;
+    assert_eq!(status, 200);
     desk.done("POST", "/v1/phones", json!({ "name": "anna" })).await;
     let (status, answer) = desk.ask("POST", "/v1/scan", json!({ "waitMs": 10 })).await;
     assert_eq!((status, &answer["cause"]), (408, &"no-code".into()));
@@ -167,6 +179,19 @@ async fn nobody_gets_in_without_the_token_and_nonsense_is_refused() {
         ("GET", "/v1/ceremonies/9?wait=1", Value::Null, 422, "request"),
         ("POST", "/v1/scan", json!({}), 409, "no-display"),
         ("PUT", "/v1/crowd", json!({ "perSecond": 0, "senders": 1 }), 422, "request"),
+        ("GET", "/v1/screenshot", Value::Null, 409, "no-display"),
+        ("DELETE", "/v1/phones/ben", Value::Null, 404, "no-such-phone"),
+        ("POST", "/v1/phones", json!({ "name": "b", "adverts": "late, lost" }), 422, "request"),
+        (
+            "POST",
+            "/v1/phones",
+            json!({ "name": "b", "adverts": "lost", "delayMs": 5 }),
+            422,
+            "request",
+        ),
+        ("POST", "/v1/phones/anna/passkeys", json!({ "rpId": "", "userId": "AA" }), 422, "request"),
+        ("POST", "/v1/phones/anna/passkeys", json!({ "rpId": "a", "userId": "?" }), 422, "request"),
+        ("DELETE", "/v1/phones/anna/passkeys/AAAA", Value::Null, 409, "no-such-passkey"),
         ("GET", "/v2/bench", Value::Null, 404, "path"),
     ];
     for (method, path, body, status, cause) in cases {

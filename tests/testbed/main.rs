@@ -11,6 +11,7 @@
 
 mod bench;
 mod control;
+mod faults;
 mod laptop;
 #[path = "../cli/program.rs"]
 #[allow(dead_code, reason = "the tests of the command line need more of it")]

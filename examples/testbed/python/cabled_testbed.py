@@ -11,6 +11,7 @@
 Run them with `cabled testbed run -- pytest`. The schema is in docs/testbed.md.
 """
 
+import base64
 import json
 import os
 import time
@@ -52,6 +53,31 @@ def wrong_pin(delay=0.0):
     return {"do": "wrong-pin", "delayMs": round(delay * 1000)}
 
 
+def refuse(side, status):
+    """The relay refuses the connection of "laptop" or "phone" with this HTTP status."""
+    return {"from": side, "do": "refuse", "status": status}
+
+
+def drop(side, frame):
+    """The relay loses the n-th frame from "laptop" or "phone"; the first of each is the handshake."""
+    return {"from": side, "do": "drop", "frame": frame}
+
+
+def late(side, frame, delay):
+    """The relay holds the n-th frame, and what follows it, back for some seconds."""
+    return {"from": side, "do": "delay", "frame": frame, "delayMs": round(delay * 1000)}
+
+
+def corrupt(side, frame):
+    """One bit of the n-th frame is another."""
+    return {"from": side, "do": "corrupt", "frame": frame}
+
+
+def close(side, frame):
+    """The n-th frame is the last: both connections break after it."""
+    return {"from": side, "do": "close", "frame": frame}
+
+
 class Testbed:
     """The test bed around this program."""
 
@@ -72,14 +98,14 @@ class Testbed:
         except KeyError:
             raise RuntimeError("no test bed here; run it as: cabled testbed run -- pytest") from None
 
-    def request(self, method, path, body=None):
+    def request(self, method, path, body=None, raw=False):
         """One request of the control API."""
         data = None if body is None else json.dumps(body).encode()
         headers = {"Authorization": f"Bearer {self._token}"}
         request = urllib.request.Request(self._url + path, data, headers, method=method)
         try:
             with self._opener.open(request, timeout=PATIENCE) as answer:
-                return json.load(answer)
+                return answer.read() if raw else json.load(answer)
         except urllib.error.HTTPError as error:
             text = error.read().decode(errors="replace")
             try:
@@ -88,13 +114,19 @@ class Testbed:
                 said = {"cause": "http", "error": text}
             raise Refused(error.code, said.get("cause"), said.get("error")) from None
 
-    def phone(self, name=None, pin=None, aaguid=None):
-        """A new phone without passkeys."""
+    def phone(self, name=None, **setup):
+        """A new phone without passkeys. What may be set: `pin`, `aaguid`; `unverified`: its answers do not say
+        that the user was verified; `adverts`: "lost", "replayed", or "late" with `delay` in seconds."""
         self._phones += 1
         name = name or f"phone of test {os.getpid()}-{self._phones}"
-        asked = {"name": name, "pin": pin, "aaguid": aaguid}
-        self.request("POST", "/v1/phones", {k: v for k, v in asked.items() if v is not None})
+        if "delay" in setup:
+            setup["delayMs"] = round(setup.pop("delay") * 1000)
+        self.request("POST", "/v1/phones", {"name": name, **setup})
         return Phone(self, name)
+
+    def screenshot(self):
+        """The display as it is now, as PNG."""
+        return self.request("GET", "/v1/screenshot", raw=True)
 
     def ceremonies(self):
         """All ceremonies so far."""
@@ -120,25 +152,44 @@ class Phone:
         self._testbed = testbed
         self.name = name
 
-    def submit(self, code, *answers, walk_away=None):
-        """Shows it the text of a code; without answers the person approves."""
-        asked = {"phone": self.name, "qr": code, "script": _script(answers, walk_away)}
+    def submit(self, code, *answers, walk_away=None, relay=()):
+        """Shows it the text of a code; without answers the person approves. `relay`: faults, such as
+        `drop("phone", 3)`."""
+        asked = {"phone": self.name, "qr": code, "script": _script(answers, walk_away, relay)}
         return Ceremony(self._testbed, self._testbed.request("POST", "/v1/ceremonies", asked))
 
-    def scan(self, *answers, walk_away=None, patience=30.0):
+    def scan(self, *answers, walk_away=None, relay=(), patience=30.0):
         """Shows it the code that comes up on the display."""
-        asked = {"phone": self.name, "script": _script(answers, walk_away)}
+        asked = {"phone": self.name, "script": _script(answers, walk_away, relay)}
         asked["waitMs"] = round(patience * 1000)
         return Ceremony(self._testbed, self._testbed.request("POST", "/v1/scan", asked))
 
+    @property
+    def _path(self):
+        return f"/v1/phones/{urllib.parse.quote(self.name, safe='')}"
+
     def passkeys(self):
         """Its passkeys, each with `rpId`, `userName` and `state`: created, delivered or used."""
-        path = f"/v1/phones/{urllib.parse.quote(self.name, safe='')}/passkeys"
-        return self._testbed.request("GET", path)["passkeys"]
+        return self._testbed.request("GET", f"{self._path}/passkeys")["passkeys"]
+
+    def plant(self, rp_id, user_id, **more):
+        """Gives it a passkey; `user_id` is bytes, `more` may have `userName`, `userDisplayName`,
+        `discoverable`, `state`. Gives what the site has to know: `id`, `publicKey`, `cosePublicKey`."""
+        user = base64.urlsafe_b64encode(user_id).decode().rstrip("=")
+        asked = {"rpId": rp_id, "userId": user, **more}
+        return self._testbed.request("POST", f"{self._path}/passkeys", asked)
+
+    def delete(self, passkey_id):
+        """Its owner deletes a passkey."""
+        self._testbed.request("DELETE", f"{self._path}/passkeys/{passkey_id}")
+
+    def remove(self):
+        """Takes the phone away, whatever it does; a test bed has up to 32."""
+        self._testbed.request("DELETE", self._path)
 
 
-def _script(answers, walk_away):
-    script = {"answers": list(answers)}
+def _script(answers, walk_away, relay):
+    script = {"answers": list(answers), "relay": list(relay)}
     return script if walk_away is None else {**script, "walkAway": walk_away}
 
 
@@ -170,6 +221,37 @@ class Ceremony:
         """Whether it ended as its script says."""
         return self.told["asScripted"]
 
+    @property
+    def requests(self):
+        """The CTAP requests that the phone received: command, rpId, options, lengths of lists."""
+        return self.refresh().told["requests"]
+
+    @property
+    def relay(self):
+        """What came through the relay, and how often each fault struck."""
+        return self.refresh().told["relay"]
+
+    def until_struck(self, patience=60.0):
+        """Waits until each fault of the relay has struck."""
+        return self._until(lambda: all(fault["hits"] for fault in self.relay["faults"]), patience)
+
+    def until(self, event, patience=60.0):
+        """Waits until something happened, such as "asked"."""
+        return self._until(lambda: self.refresh().events(event), patience)
+
+    def _until(self, done, patience):
+        deadline = time.monotonic() + patience
+        while not done():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"that did not happen: {self.told}")
+            time.sleep(0.02)
+        return self
+
+    def refresh(self):
+        """Asks once more how it stands."""
+        self.told = self._testbed.request("GET", f"/v1/ceremonies/{self.told['id']}")
+        return self
+
     def events(self, name=None):
         """What happened, all or those of a name."""
         return [event for event in self.told["events"] if name in (None, event["event"])]
@@ -185,4 +267,6 @@ if pytest is not None:
     @pytest.fixture
     def phone(testbed):
         """A new phone for this test alone."""
-        return testbed.phone()
+        new = testbed.phone()
+        yield new
+        new.remove()

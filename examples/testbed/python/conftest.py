@@ -41,12 +41,12 @@ class Site:
 class Laptop:
     """One ceremony of a laptop: `code` is what it shows, `answer` waits for what it gives the site."""
 
-    def __init__(self, command, site, begun):
+    def __init__(self, command, site, begun, radio=None):
         self.ceremony = begun["ceremony"]
         options = begun["publicKey"]
         program = [os.environ.get("CABLED", "cabled"), command, "--options", "-", "--qr", "url"]
         self._program = subprocess.Popen(
-            [*program, "--origin", site.origin, "--json"],
+            [*program, "--origin", site.origin, "--json", *(["--radio", radio] if radio else [])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -99,7 +99,10 @@ class Laptop:
 @pytest.fixture
 def site():
     program = os.environ.get("RELYING_PARTY", "target/debug/examples/relying_party")
-    server = subprocess.Popen([program, "--port", "0"], stdout=subprocess.PIPE, text=True)
+    # A bug to plant, to see that the tests find it: test_planted_bugs.py.
+    bug = os.environ.get("RELYING_PARTY_BUG")
+    options = ["--bug", bug] if bug else []
+    server = subprocess.Popen([program, "--port", "0", *options], stdout=subprocess.PIPE, text=True)
     try:
         line = server.stdout.readline()
         assert line.startswith("listening on "), line
@@ -114,9 +117,9 @@ def laptop(site):
     """Begins a ceremony with the site: laptop("register") or laptop("sign-in")."""
     begun = []
 
-    def begin(command, **body):
+    def begin(command, radio=None, **body):
         options = site.ask(f"/api/{command}/begin", body)
-        begun.append(Laptop(command, site, options))
+        begun.append(Laptop(command, site, options, radio))
         return begun[-1]
 
     yield begin

@@ -54,6 +54,9 @@ pub struct Config {
     pub several_accounts: SeveralAccounts,
     /// How long the user may take for one question.
     pub user_timeout: Duration,
+    /// Whether answers say that the user was verified, which is what happens in any case. Without, sites that
+    /// want that have to refuse them: for tests of sites.
+    pub claims_verification: bool,
 }
 
 /// Makes that are known to be somebody else's: Microsoft Authenticator on Android and iOS, Windows
@@ -103,6 +106,7 @@ impl Default for Config {
             attestation: Attestation::default(),
             several_accounts: SeveralAccounts::default(),
             user_timeout: Duration::from_secs(120),
+            claims_verification: true,
         }
     }
 }

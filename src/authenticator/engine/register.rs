@@ -20,7 +20,7 @@ use crate::authenticator::passkey::{
 use crate::authenticator::{Random, Verification};
 use crate::cbor::Value;
 use crate::ctap::{
-    ES256, MakeCredentialRequest, MakeCredentialResponse, PUBLIC_KEY, Permissions, RpEntity,
+    ES256, Flags, MakeCredentialRequest, MakeCredentialResponse, PUBLIC_KEY, Permissions, RpEntity,
     Status, UserEntity,
 };
 use crate::secret::Secret;
@@ -192,6 +192,7 @@ impl<S: PasskeyStore + Sync, C: Consent + Sync> Engine<S, C> {
         let key = attest::signing_key(passkey)?;
         let hash = &registration.request.client_data_hash;
         let mut data = attest::authenticator_data(passkey, proof);
+        data.flags = data.flags.with(Flags::USER_VERIFIED, self.config.claims_verification);
         data.attested = Some(attest::attested(&self.config, passkey, &key)?);
         data.extensions = registration.outputs();
         let auth_data = data.encode();

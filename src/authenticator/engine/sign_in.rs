@@ -32,6 +32,8 @@ struct SignIn {
     proof: Verification,
     /// Whether the client wants to hear that the user was present.
     present: bool,
+    /// Whether the answer says that the user was verified.
+    verified: bool,
 }
 
 /// Accounts that the client has yet to fetch, the next one last.
@@ -82,6 +84,7 @@ impl<S: PasskeyStore + Sync, C: Consent + Sync> Engine<S, C> {
             tell,
             proof: approval.verification,
             present,
+            verified: self.config.claims_verification,
         };
         if !pick && !named && passkeys.len() > 1 {
             return self.list(sign_in, passkeys, now, rng);
@@ -210,6 +213,7 @@ impl SignIn {
         let key = attest::signing_key(passkey)?;
         let mut data = attest::authenticator_data(passkey, self.proof);
         data.flags = data.flags.with(Flags::USER_PRESENT, self.present);
+        data.flags = data.flags.with(Flags::USER_VERIFIED, self.verified);
         let secret = self.hmac_secret.as_ref().map(|s| s.evaluate(passkey, data.flags, rng));
         let secret = secret.map(|secret| (HMAC_SECRET, secret));
         data.extensions = extensions::outputs([secret, self.tell.signed(passkey)]);

@@ -42,7 +42,7 @@ pub use self::setup::{Setup, Sources};
 pub use self::transactions::MAX_RUNNING;
 use self::transactions::{Running, Work};
 use self::vanish::Ending;
-pub use self::vanish::Milestone;
+pub use self::vanish::{Milestone, Staging};
 pub use self::vault::Vault;
 use super::{Decision, Engine, Pin, Store, Verification, store};
 use crate::hybrid::qr::QrContents;
@@ -101,20 +101,20 @@ impl Service {
     /// [`Error::Locked`], [`Error::Busy`], [`Error::CodeTooOld`], [`Error::Stopping`]. What goes
     /// wrong later is an event.
     pub fn submit(&self, contents: QrContents, any_age: bool) -> Result<TransactionId, Error> {
-        self.begin(contents, any_age, None)
+        self.begin(contents, any_age, Staging::default())
     }
 
     fn begin(
         &self,
         contents: QrContents,
         any_age: bool,
-        until: Option<Milestone>,
+        staging: Staging,
     ) -> Result<TransactionId, Error> {
         let age = contents.shown_at.map_or(0, |at| (self.sources.clock)().0.saturating_sub(at));
         if age > MAX_CODE_AGE.as_secs() && !any_age {
             return Err(Error::CodeTooOld { seconds: age });
         }
-        self.running.begin(self, Work::Scanned(Box::new(contents)), self.vault.store()?, until)
+        self.running.begin(self, Work::Scanned(Box::new(contents)), self.vault.store()?, staging)
     }
 
     /// [`Self::submit`] for the text of a code, which begins with `FIDO:/`.

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use super::transactions::Work;
+use super::vanish::Staging;
 use super::{Service, Sources};
 use crate::authenticator::store::{Error, Link};
 use crate::authenticator::{Call, Linking, Store, Timestamp};
@@ -191,7 +192,7 @@ impl Service {
         };
         let Ok(store) = self.vault.store() else { return Verdict::Busy };
         let work = Work::Rung(Box::new(Call { rung, routing, tunnel }));
-        match self.running.begin(self, work, store, None) {
+        match self.running.begin(self, work, store, Staging::default()) {
             Ok(_) => {
                 self.note_ring(Link { rung_at: Some(now), ..link }).await;
                 Verdict::Coming

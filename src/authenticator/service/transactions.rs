@@ -10,7 +10,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::journal::{Answered, Asker, Happened, TransactionId, Whom};
 use super::question::{Asking, Occasion};
-use super::vanish::{Ending, Milestone, Vanishing};
+use super::vanish::{Ending, Staging, Vanishing};
 use super::{Error, Service};
 use crate::authenticator::{
     self, AccountView, Call, Config, CredentialId, Engine, Outcome, PasskeyStore as _, Phone,
@@ -72,7 +72,7 @@ impl Running {
         service: &Service,
         work: Work,
         store: Store,
-        until: Option<Milestone>,
+        staging: Staging,
     ) -> Result<TransactionId, Error> {
         let linking = match &work {
             Work::Scanned(contents) if contents.wants_linking == Some(true) => {
@@ -92,13 +92,14 @@ impl Running {
         let engine = |id| Engine::new(store.clone(), asking(id), self.engine.clone());
         let (id, cancelled) = self.enter()?;
         let mut entry = Entry { running: self.clone(), id, has_room: true };
-        let phone = Phone::new(self.radio.clone(), self.phone.clone(), engine(id));
+        let config = PhoneConfig { tap: staging.tap, ..self.phone.clone() };
+        let phone = Phone::new(self.radio.clone(), config, engine(id));
         let phone = phone.map_err(|_| Error::SimulatedRadio)?;
         let phone = match linking {
             Some(linking) => phone.with_linking(linking),
             None => phone,
         };
-        let vanishing = Vanishing::at(until);
+        let vanishing = Vanishing::at(staging.until);
         let task = Task { service: service.clone(), id, store, vanishing };
         tokio::spawn(async move {
             let result = task.run(phone, work, cancelled).await;

@@ -10,7 +10,7 @@ use std::task::Poll;
 use tokio::sync::{Notify, oneshot};
 
 use super::{Error, Service, TransactionId};
-use crate::authenticator::{Outcome, Progress};
+use crate::authenticator::{Outcome, Progress, RequestTap};
 use crate::hybrid::qr::QrContents;
 
 /// A point of a transaction after which a phone may be gone.
@@ -23,6 +23,15 @@ pub enum Milestone {
     Connected,
     /// An answer that concerns a passkey, or a refusal, was sent; whether it arrives nobody knows.
     Answered,
+}
+
+/// What a test has in store for one transaction.
+#[derive(Clone, Debug, Default)]
+pub struct Staging {
+    /// Where the phone is gone, if it is.
+    pub until: Option<Milestone>,
+    /// Who sees the requests.
+    pub tap: Option<RequestTap>,
 }
 
 impl Milestone {
@@ -104,7 +113,22 @@ impl Service {
         any_age: bool,
         milestone: Milestone,
     ) -> Result<TransactionId, Error> {
-        self.begin(contents, any_age, Some(milestone))
+        let until = Some(milestone);
+        self.submit_staged(contents, any_age, Staging { until, ..Staging::default() })
+    }
+
+    /// [`Self::submit`] with what a test has in store for the transaction.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::submit`].
+    pub fn submit_staged(
+        &self,
+        contents: QrContents,
+        any_age: bool,
+        staging: Staging,
+    ) -> Result<TransactionId, Error> {
+        self.begin(contents, any_age, staging)
     }
 
     /// Ends a transaction as [`Self::cancel`] does, but without a word: its laptop is left waiting, or

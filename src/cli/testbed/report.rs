@@ -2,29 +2,58 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
 use crate::authenticator::service::Happened;
 use crate::cli::failure::{Failure, Status, causes};
 use crate::cli::ui::Ui;
+use crate::testbed::control::Picture;
 use crate::testbed::{Bench, Ceremony};
+
+/// Takes pictures of the display.
+pub(super) struct Camera {
+    folder: PathBuf,
+    picture: Picture,
+}
+
+impl Camera {
+    pub(super) fn new(folder: PathBuf, picture: Picture) -> Self {
+        Self { folder, picture }
+    }
+
+    /// Writes one for a ceremony; gives the file, or why there is none.
+    fn shoot(&self, ceremony: u64) -> Result<PathBuf, String> {
+        let file = self.folder.join(format!("ceremony-{ceremony}.png"));
+        std::fs::write(&file, (self.picture)()?).map_err(|error| error.to_string())?;
+        Ok(file)
+    }
+}
 
 /// The ceremonies that are over, by number.
 pub(super) struct Report {
     ui: Ui,
+    camera: Option<Camera>,
     told: BTreeMap<u64, Ceremony>,
 }
 
 impl Report {
-    pub(super) fn new(ui: Ui) -> Self {
-        Self { ui, told: BTreeMap::new() }
+    /// With a camera each ceremony that did not end as its script says is photographed.
+    pub(super) fn new(ui: Ui, camera: Option<Camera>) -> Self {
+        Self { ui, camera, told: BTreeMap::new() }
     }
 
     pub(super) fn tell(&mut self, ceremony: Ceremony) {
         let (outcome, good) = ending(&ceremony);
+        let photographed = self.camera.as_ref().filter(|_| !good);
+        let photographed = photographed.map(|camera| camera.shoot(ceremony.id));
+        if let Some(Err(why)) = &photographed {
+            self.ui.note(&format!("there is no picture of ceremony {}: {why}", ceremony.id));
+        }
+        let screenshot = photographed.and_then(Result::ok).map(|file| file.display().to_string());
         let fields = json!({
+            "screenshot": screenshot,
             "ceremony": ceremony.id,
             "phone": ceremony.phone,
             "outcome": outcome,
@@ -122,6 +151,8 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+
     use crate::testbed::Script;
 
     #[test]
@@ -134,8 +165,9 @@ mod tests {
             walked_away: false,
             problem: problem.map(str::to_owned),
             over: true,
+            trace: Arc::default(),
         };
-        let mut report = Report::new(Ui::new(false, true));
+        let mut report = Report::new(Ui::new(false, true), None);
         report.tell(ceremony(2, Some("no <account>")));
         report.tell(ceremony(1, None));
         let xml = report.junit();

@@ -15,13 +15,13 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::look;
-use super::report::Report;
+use super::report::{Camera, Report};
 use crate::authenticator::Timestamp;
 use crate::authenticator::service::Sources;
 use crate::cli::failure::{Failure, Status};
 use crate::cli::ui::Ui;
 use crate::cli::{advice, system};
-use crate::testbed::control::Control;
+use crate::testbed::control::{Control, Display};
 use crate::testbed::{Bench, PhoneSetup, VirtualDisplay, seeded};
 
 /// For the program to end once it is asked to.
@@ -43,6 +43,9 @@ pub(super) struct Run {
     /// Write what became of each ceremony as JUnit's XML, for continuous integration
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
+    /// Put a picture of the display into this folder for each ceremony that does not end as its script says
+    #[arg(long, value_name = "FOLDER")]
+    screenshots: Option<PathBuf>,
     /// Make keys, nonces and certificates repeatable
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
@@ -68,11 +71,13 @@ impl Run {
         let name = display.as_ref().map(|display| display.name().to_owned());
         command.envs(name.iter().map(|name| ("DISPLAY", name)));
         let (stop, stopped) = oneshot::channel::<()>();
-        let serving = tokio::spawn(control.serve(Arc::clone(&bench), look::on(name), async move {
+        let display_on = look::on(name);
+        let camera = self.camera(display_on.as_ref())?;
+        let serving = tokio::spawn(control.serve(Arc::clone(&bench), display_on, async move {
             // A sender that ends without a word is an end too.
             let _either = stopped.await;
         }));
-        let mut report = Report::new(ui);
+        let mut report = Report::new(ui, camera);
         let result = match Program::start(command) {
             Ok(program) => attend(program, &bench, &mut report, interrupted).await,
             Err(failure) => Err(failure),
@@ -103,6 +108,21 @@ impl Run {
                 Err(Failure::new(Status::Usage, format!("{name} was not found"), hint))
             }
         }
+    }
+
+    /// What takes pictures of what went wrong, if that is wanted and there is a display.
+    fn camera(&self, display: Option<&Display>) -> Result<Option<Camera>, Failure> {
+        let Some(folder) = &self.screenshots else { return Ok(None) };
+        std::fs::create_dir_all(folder).map_err(|error| {
+            let error = format!("cannot make {}: {error}", folder.display());
+            Failure::new(
+                Status::Storage,
+                error,
+                "name a folder that you may write for --screenshots",
+            )
+        })?;
+        let camera = |display: &Display| Camera::new(folder.clone(), display.picture.clone());
+        Ok(display.map(camera))
     }
 
     /// A virtual one if there is none; a program without a browser may do without.

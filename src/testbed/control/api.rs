@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, RawQuery, Request, State};
 use axum::http::StatusCode;
-use axum::http::header::AUTHORIZATION;
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post, put};
@@ -17,16 +17,14 @@ use serde_json::{Value, json};
 use subtle::ConstantTimeEq as _;
 use tokio::time::{sleep, timeout};
 
-use super::Look;
+use super::Display;
 use super::refusal::{Refusal, wrong};
-use super::wire::{self, WrittenScript};
-use crate::authenticator::Pin;
-use crate::testbed::{Bench, Crowd, Error, PhoneSetup};
+use super::script::WrittenScript;
+use super::{phones, wire};
+use crate::testbed::{Bench, Crowd};
 
 /// Larger than any request: a code has some 180 characters, a script at most 16 answers.
 const MAX_BODY: usize = 16 << 10;
-/// Characters of a phone's name.
-const MAX_NAME: usize = 64;
 /// How long a request may wait for something to happen.
 const MAX_WAIT: Duration = Duration::from_secs(60);
 /// Between two looks at the display: a picture takes some ten milliseconds.
@@ -37,19 +35,19 @@ const ADAPTER: &str = "hci0";
 #[derive(Clone)]
 pub(super) struct Shared {
     pub(super) bench: Arc<Bench>,
-    pub(super) look: Option<Look>,
+    pub(super) display: Option<Display>,
 }
 
-type Reply = Result<Json<Value>, Refusal>;
+pub(super) type Reply = Result<Json<Value>, Refusal>;
 
 pub(super) fn router(shared: Shared, token: Arc<str>) -> Router {
     Router::new()
         .route("/v1/bench", get(bench))
-        .route("/v1/phones", get(phones).post(add_phone))
-        .route("/v1/phones/{name}/passkeys", get(passkeys))
+        .merge(phones::routes())
         .route("/v1/ceremonies", get(ceremonies).post(submit))
         .route("/v1/ceremonies/{id}", get(ceremony))
         .route("/v1/scan", post(scan))
+        .route("/v1/screenshot", get(screenshot))
         .route("/v1/crowd", put(gather).delete(disperse))
         .route("/v1/bluetooth", put(bluetooth))
         .fallback(nowhere)
@@ -80,45 +78,6 @@ async fn bench(State(shared): State<Shared>) -> Reply {
         "ca": bench.authority().display().to_string(),
         "browserArguments": bench.browser_arguments(),
     })))
-}
-
-async fn phones(State(shared): State<Shared>) -> Reply {
-    Ok(Json(json!({ "phones": shared.bench.phone_names() })))
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct NewPhone {
-    name: String,
-    pin: Option<String>,
-    aaguid: Option<String>,
-}
-
-async fn add_phone(
-    State(shared): State<Shared>,
-    body: Bytes,
-) -> Result<(StatusCode, Json<Value>), Refusal> {
-    let asked: NewPhone = read(&body)?;
-    let good = (1..=MAX_NAME).contains(&asked.name.chars().count());
-    if !good || asked.name.chars().any(char::is_control) {
-        return Err(wrong(&format!("a phone's name has 1 to {MAX_NAME} printable characters")));
-    }
-    let pin = asked.pin.map(Pin::new).transpose().map_err(|_| Error::BadPin)?;
-    let aaguid = asked.aaguid.as_deref().map(read_aaguid).transpose()?;
-    shared.bench.add_phone(&asked.name, PhoneSetup { pin, aaguid }).await?;
-    Ok((StatusCode::CREATED, Json(json!({ "name": asked.name }))))
-}
-
-fn read_aaguid(text: &str) -> Result<[u8; 16], Refusal> {
-    let digits = text.replace('-', "");
-    let number = u128::from_str_radix(&digits, 16).ok().filter(|_| digits.len() == 32);
-    number.map(u128::to_be_bytes).ok_or_else(|| wrong("an aaguid has 32 hexadecimal digits"))
-}
-
-async fn passkeys(State(shared): State<Shared>, Path(name): Path<String>) -> Reply {
-    let passkeys = shared.bench.passkeys(&name).await?;
-    let passkeys: Vec<_> = passkeys.iter().map(wire::passkey).collect();
-    Ok(Json(json!({ "passkeys": passkeys })))
 }
 
 #[derive(Deserialize)]
@@ -170,7 +129,7 @@ async fn scan(
     body: Bytes,
 ) -> Result<(StatusCode, Json<Value>), Refusal> {
     let Scanned { phone, script, wait_ms } = read(&body)?;
-    let look = shared.look.clone().ok_or(Refusal::NoDisplay)?;
+    let look = shared.display.clone().ok_or(Refusal::NoDisplay)?.look;
     let patience = wait_ms.map_or(MAX_WAIT, Duration::from_millis).min(MAX_WAIT);
     let looking = async {
         loop {
@@ -185,6 +144,13 @@ async fn scan(
     };
     let code = timeout(patience, looking).await.map_err(|_| Refusal::NoCode)??;
     begin(&shared.bench, phone, &code, script)
+}
+
+async fn screenshot(State(shared): State<Shared>) -> Result<Response, Refusal> {
+    let picture = shared.display.ok_or(Refusal::NoDisplay)?.picture;
+    let taken = tokio::task::spawn_blocking(move || picture()).await;
+    let png = taken.unwrap_or_else(|lost| Err(lost.to_string())).map_err(Refusal::Display)?;
+    Ok(([(CONTENT_TYPE, "image/png")], png).into_response())
 }
 
 async fn ceremonies(State(shared): State<Shared>) -> Reply {
@@ -244,6 +210,6 @@ async fn bluetooth(State(shared): State<Shared>, body: Bytes) -> Reply {
     Ok(Json(json!({})))
 }
 
-fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refusal> {
+pub(super) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refusal> {
     serde_json::from_slice(body).map_err(|error| wrong(&error.to_string()))
 }

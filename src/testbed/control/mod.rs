@@ -2,14 +2,16 @@
 //!
 //! ```text
 //!  pytest, Playwright, curl ──token──> api ──> Bench
-//!                                       └── wire: scripts in, ceremonies out
+//!                         phones ──┘    └── script in, wire out
 //! ```
 //!
 //! Other pages in a browser, and other users of the machine, can reach a port on loopback, so each request
 //! has to bring the token. `docs/testbed.md` has the schema.
 
 mod api;
+mod phones;
 mod refusal;
+mod script;
 mod wire;
 
 use std::fmt;
@@ -30,6 +32,24 @@ use crate::secret::Secret;
 
 /// Finds the text of a code on the display; a blocking call that looks once.
 pub type Look = Arc<dyn Fn() -> Result<Option<String>, String> + Send + Sync>;
+
+/// Takes a picture of the display, as PNG; a blocking call.
+pub type Picture = Arc<dyn Fn() -> Result<Vec<u8>, String> + Send + Sync>;
+
+/// The display on which codes are shown.
+#[derive(Clone)]
+pub struct Display {
+    /// Where `POST /v1/scan` finds codes.
+    pub look: Look,
+    /// What `GET /v1/screenshot` gives.
+    pub picture: Picture,
+}
+
+impl fmt::Debug for Display {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Display")
+    }
+}
 
 /// A control API that listens.
 pub struct Control {
@@ -68,15 +88,15 @@ impl Control {
         self.token.expose().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// Serves until `stop` resolves. `look` is where `POST /v1/scan` finds codes, if there is a display.
+    /// Serves until `stop` resolves; without a display what needs one is refused.
     pub async fn serve(
         self,
         bench: Arc<Bench>,
-        look: Option<Look>,
+        display: Option<Display>,
         stop: impl Future<Output = ()>,
     ) {
         let token = Arc::<str>::from(format!("Bearer {}", self.token()));
-        let router = api::router(Shared { bench, look }, token);
+        let router = api::router(Shared { bench, display }, token);
         loopback::serve(self.listener, router, watch::Sender::new(false), stop).await;
     }
 }

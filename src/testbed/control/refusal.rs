@@ -47,7 +47,9 @@ impl IntoResponse for Refusal {
                     Error::NoSuchCeremony(_) => (S::NOT_FOUND, "no-such-ceremony"),
                     Error::PhoneExists(_) => (S::CONFLICT, "phone-exists"),
                     Error::TooManyPhones => (S::CONFLICT, "too-many-phones"),
-                    Error::BadPin | Error::ForeignAaguid(_) => (S::UNPROCESSABLE_ENTITY, "request"),
+                    Error::BadPin | Error::BadPasskey | Error::ForeignAaguid(_) => {
+                        (S::UNPROCESSABLE_ENTITY, "request")
+                    }
                     Error::Phone(error @ service::Error::NoCode(_)) => {
                         (S::UNPROCESSABLE_ENTITY, error.cause())
                     }

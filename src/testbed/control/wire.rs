@@ -1,88 +1,18 @@
-//! Scripts as they are written in JSON, and ceremonies as they are told in it. Pure.
-
-use std::time::Duration;
+//! Ceremonies and passkeys as they are told in JSON. Pure.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::authenticator::service::{Answered, Event, Happened, Settled, Whom};
 use crate::authenticator::{ConsentRequest, PasskeyView};
-use crate::testbed::{Account, Answer, Ceremony, Choice, Point, Script};
-
-/// Answers that a script may have.
-const MAX_ANSWERS: usize = 16;
-/// Longer than any question stays open.
-const MAX_DELAY_MS: u64 = 600_000;
-
-/// A [`Script`] as it is written.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct WrittenScript {
-    #[serde(default)]
-    answers: Vec<WrittenAnswer>,
-    walk_away: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct WrittenAnswer {
-    #[serde(rename = "do")]
-    what: String,
-    account: Option<String>,
-    #[serde(default)]
-    delay_ms: u64,
-}
-
-impl WrittenScript {
-    /// The script, or what is wrong with it.
-    pub(super) fn read(self) -> Result<Script, String> {
-        if self.answers.len() > MAX_ANSWERS {
-            return Err(format!("a script has at most {MAX_ANSWERS} answers"));
-        }
-        let answers =
-            self.answers.into_iter().map(WrittenAnswer::read).collect::<Result<_, _>>()?;
-        let point = |name: String| {
-            let found = Point::NAMES.iter().find(|(known, _)| *known == name);
-            found.map(|(_, point)| *point).ok_or_else(|| {
-                let known = Point::NAMES.map(|(name, _)| name).join(", ");
-                format!("{name:?} is no point to walk away at; there are {known}")
-            })
-        };
-        let walk_away = self.walk_away.map(point).transpose()?;
-        Ok(Script { answers, walk_away })
-    }
-}
-
-impl WrittenAnswer {
-    fn read(self) -> Result<Answer, String> {
-        if self.delay_ms > MAX_DELAY_MS {
-            return Err(format!("delayMs is at most {MAX_DELAY_MS}"));
-        }
-        let choice = match (self.what.as_str(), self.account) {
-            ("approve", None) => Choice::Approve(Account::First),
-            ("approve", Some(name)) => Choice::Approve(Account::Named(name)),
-            ("decline", None) => Choice::Decline,
-            ("wrong-pin", None) => Choice::WrongPin,
-            ("decline" | "wrong-pin", Some(_)) => {
-                return Err(format!("{:?} takes no account", self.what));
-            }
-            _ => {
-                let what = self.what;
-                return Err(format!(
-                    "{what:?} is no answer; there are approve, decline, wrong-pin"
-                ));
-            }
-        };
-        Ok(Answer { choice, delay: Duration::from_millis(self.delay_ms) })
-    }
-}
+use crate::testbed::{Ceremony, Fault, Harm, PlantedPasskey, Request, Side, Trace};
 
 /// A ceremony for machines: the JSON that the control API answers with.
 #[must_use]
 pub fn ceremony(ceremony: &Ceremony) -> Value {
     let events: Vec<_> = ceremony.events.iter().map(event).collect();
+    let requests: Vec<_> = ceremony.trace.requests().iter().map(request).collect();
     json!({
         "id": ceremony.id,
         "phone": ceremony.phone,
@@ -92,7 +22,57 @@ pub fn ceremony(ceremony: &Ceremony) -> Value {
         "problem": ceremony.problem,
         "walkedAway": ceremony.walked_away,
         "events": events,
+        "requests": requests,
+        "relay": relay(&ceremony.trace),
     })
+}
+
+fn request(request: &Request) -> Value {
+    let options = &request.options;
+    json!({
+        "command": request.command,
+        "rpId": request.rp_id,
+        "account": request.account,
+        "algorithms": request.algorithms,
+        "allowList": request.allow_list,
+        "excludeList": request.exclude_list,
+        "options": { "rk": options.rk, "up": options.up, "uv": options.uv },
+        "extensions": request.extensions,
+        "malformed": request.malformed,
+    })
+}
+
+fn relay(trace: &Trace) -> Value {
+    let traffic = |side| {
+        let traffic = trace.traffic(side);
+        json!({ "connections": traffic.connections, "frames": traffic.frames })
+    };
+    let faults: Vec<_> =
+        trace.faults().iter().map(|(fault, hits)| with_hits(fault, *hits)).collect();
+    json!({ "laptop": traffic(Side::Laptop), "phone": traffic(Side::Phone), "faults": faults })
+}
+
+/// As it is written, with how often it struck.
+fn with_hits(fault: &Fault, hits: u32) -> Value {
+    match fault {
+        Fault::Refuse { side, status } => {
+            json!({ "from": side.name(), "do": "refuse", "status": status, "hits": hits })
+        }
+        Fault::Frame { from, number, harm } => {
+            let (what, delay) = match harm {
+                Harm::Drop => ("drop", None),
+                Harm::Delay(delay) => ("delay", Some(delay.as_millis())),
+                Harm::Corrupt => ("corrupt", None),
+                Harm::Close => ("close", None),
+            };
+            let mut told =
+                json!({ "from": from.name(), "do": what, "frame": number, "hits": hits });
+            if let (Some(told), Some(delay)) = (told.as_object_mut(), delay) {
+                told.insert("delayMs".to_owned(), u64::try_from(delay).unwrap_or(u64::MAX).into());
+            }
+            told
+        }
+    }
 }
 
 fn event(event: &Event) -> Value {
@@ -193,43 +173,19 @@ pub(super) fn passkey(passkey: &PasskeyView) -> Value {
     })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(text: &str) -> Result<Script, String> {
-        serde_json::from_str::<WrittenScript>(text).map_err(|error| error.to_string())?.read()
-    }
-
-    #[test]
-    fn scripts_are_read() {
-        assert_eq!(read("{}"), Ok(Script::default()));
-        let text =
-            r#"{"answers":[{"do":"wrong-pin"},{"do":"approve","account":"anna","delayMs":250}]}"#;
-        let second = Choice::Approve(Account::Named("anna".to_owned()));
-        let mut wanted = Script::always(Choice::WrongPin);
-        wanted.answers.push(Answer { choice: second, delay: Duration::from_millis(250) });
-        assert_eq!(read(text), Ok(wanted));
-        for (name, point) in Point::NAMES {
-            assert_eq!(read(&format!(r#"{{"walkAway":"{name}"}}"#)), Ok(Script::gone(point)));
-        }
-    }
-
-    #[test]
-    fn what_is_wrong_with_a_script_is_said() {
-        let cases = [
-            (r#"{"answer":[]}"#, "unknown field `answer`"),
-            (r#"{"answers":[{"do":"approve","delay":1}]}"#, "unknown field `delay`"),
-            (r#"{"answers":[{"do":"nod"}]}"#, "there are approve, decline, wrong-pin"),
-            (r#"{"answers":[{"do":"decline","account":"anna"}]}"#, "takes no account"),
-            (r#"{"answers":[{"do":"approve","delayMs":600001}]}"#, "at most 600000"),
-            (r#"{"walkAway":"never"}"#, "before-advert, after-advert"),
-        ];
-        for (text, wanted) in cases {
-            let error = read(text).unwrap_err();
-            assert!(error.contains(wanted), "{text}: {error}");
-        }
-        let many = vec![r#"{"do":"approve"}"#; MAX_ANSWERS + 1].join(",");
-        assert!(read(&format!(r#"{{"answers":[{many}]}}"#)).unwrap_err().contains("at most 16"));
-    }
+/// What a site's database needs: the key in COSE's form, and as browsers give it.
+pub(super) fn planted(passkey: &PlantedPasskey) -> Value {
+    let key = passkey.public_key;
+    // EC2, ES256, P-256, x, y: RFC 9053, in CTAP2's canonical order.
+    let cose = [
+        &[0xa5, 0x01, 0x02, 0x03, 0x26, 0x20, 0x01, 0x21, 0x58, 0x20][..],
+        &key.x[..],
+        &[0x22, 0x58, 0x20][..],
+        &key.y[..],
+    ];
+    json!({
+        "id": URL_SAFE_NO_PAD.encode(passkey.id.as_bytes()),
+        "publicKey": URL_SAFE_NO_PAD.encode(key.to_spki()),
+        "cosePublicKey": URL_SAFE_NO_PAD.encode(cose.concat()),
+    })
 }

@@ -157,8 +157,10 @@ impl RelyingParty {
         options.authenticator_selection.authenticator_attachment =
             AuthenticatorAttachmentReq::CrossPlatform(CrossPlatformHint::Hybrid);
         // Phones verify their user anyway, and most do not know credProtect: no reason to insist.
-        options.extensions.cred_protect =
-            CredProtect::UserVerificationRequired(ExtensionInfo::AllowDontEnforceValue);
+        options.extensions.cred_protect = match self.demands_verification {
+            true => CredProtect::UserVerificationRequired(ExtensionInfo::AllowDontEnforceValue),
+            false => CredProtect::None,
+        };
         let (server, client) =
             options.start_ceremony().map_err(RelyingPartyError::CreationOptions)?;
         let mut client = serde_json::to_value(&client)?;

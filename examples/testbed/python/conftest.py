@@ -30,6 +30,10 @@ class Site:
         with self._opener.open(request, timeout=PATIENCE) as answer:
             return json.load(answer)
 
+    def state(self):
+        with self._opener.open(self.origin + "/api/state", timeout=PATIENCE) as answer:
+            return json.load(answer)
+
     def refuses(self, path, body):
         try:
             answer = self.ask(path, body)
@@ -125,3 +129,26 @@ def laptop(site):
     yield begin
     for one in begun:
         one.kill()
+
+
+def pytest_generate_tests(metafunc):
+    """CABLED_TESTBED_LOOPS=N runs each scenario N times."""
+    loops = int(os.environ.get("CABLED_TESTBED_LOOPS", "1"))
+    if loops > 1 and metafunc.module.__name__ == "test_scenarios":
+        metafunc.fixturenames.append("loop")
+        metafunc.parametrize("loop", range(1, loops + 1))
+
+
+def pytest_terminal_summary(terminalreporter):
+    """What a scenario takes, the start of the site included."""
+    seconds = {}
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if getattr(report, "nodeid", "").startswith(("test_scenarios.py", "examples/testbed/python/test_scenarios.py")):
+                seconds[report.nodeid] = seconds.get(report.nodeid, 0) + report.duration
+    times = sorted(seconds.values())
+    if times:
+        middle = times[len(times) // 2]
+        terminalreporter.write_line(
+            f"scenarios: {len(times)} runs, median {middle:.2f} s, longest {times[-1]:.2f} s"
+        )

@@ -3,6 +3,7 @@
 //! Depends on `hybrid`, `ble`, `channel` and the siblings in `authenticator`.
 
 mod failure;
+mod linking;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -13,14 +14,12 @@ use tokio::time::{Instant, sleep_until};
 use super::channels::{Channels, Heard};
 use super::door::Entrance;
 use super::engine::{Outcome, Reply, Transport};
-use super::phone::{Linking, Phone, Progress};
-use super::{Consent, CredentialId, Error, PasskeyStore, Timestamp};
+use super::phone::{Phone, Progress};
+use super::{Consent, Error, PasskeyStore, Timestamp};
 use crate::ble::{Advertisement as _, Advertiser, Outgoing, RadioAdvertisement};
 use crate::hybrid;
 use crate::hybrid::advert::ADVERT_LEN;
-use crate::hybrid::authenticator::{Event, Input, Linked, Output, Transaction, Tunnel};
-use crate::hybrid::keys::LinkSecret;
-use crate::hybrid::linking::{LinkId, LinkingInfo};
+use crate::hybrid::authenticator::{Event, Input, Output, Transaction, Tunnel};
 use crate::hybrid::qr::ChannelKind;
 use crate::hybrid::tunnel::{RoutingId, TunnelId};
 use crate::{ble, channel};
@@ -189,22 +188,6 @@ where
             Some(info) => self.transaction.handle(Input::Update(Some(&info)), now),
             None => Ok(()),
         }
-    }
-
-    /// Makes a link for this laptop, once. One that cannot be kept is none.
-    fn link(&mut self, credential: &CredentialId) -> Option<LinkingInfo> {
-        let Linking { identity, contact_id, name, mut keep } = self.phone.linking.take()?;
-        let mut id = [0; 8];
-        self.rng.fill_bytes(&mut id);
-        let (link_id, link_secret) = (LinkId(id), LinkSecret::random(&mut *self.rng));
-        let linked = Linked { contact_id, link_id, link_secret: link_secret.clone(), name };
-        let info = self.transaction.linking_info(linked, &identity)?;
-        if let Err(error) = keep(link_id, &link_secret, credential) {
-            tracing::warn!(error = &error as &dyn std::error::Error, "the link is not kept");
-            return None;
-        }
-        (self.progress)(Progress::Linked);
-        Some(info)
     }
 
     async fn perform(&mut self) -> Result<(), Error> {

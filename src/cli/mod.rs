@@ -118,6 +118,12 @@ impl Command {
     }
 }
 
+/// The definition of the command line, for what describes it: manual pages, completions of shells.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// Runs the program with the process's arguments and gives its exit status.
 #[must_use]
 pub fn main() -> ExitCode {

@@ -49,7 +49,7 @@ pub(crate) fn files(page: &str) -> Vec<(String, String)> {
             || page.strip_prefix(*of).is_some_and(|rest| rest.starts_with('-'))
             || page == "cabled"
     };
-    let files = FILES.iter().filter(|(pages, ..)| pages.iter().any(|of| meant(of)));
+    let files = FILES.iter().filter(|(pages, ..)| pages.iter().any(&meant));
     files.map(|(_, path, meaning)| ((*path).to_owned(), (*meaning).to_owned())).collect()
 }
 

@@ -9,9 +9,11 @@
 mod error;
 mod passkey;
 mod policy;
+mod verified;
 
 pub use error::RelyingPartyError;
 pub use policy::{Aaguid, Policy};
+pub use verified::Verified;
 
 use passkey::Passkey;
 use url::Url;
@@ -71,19 +73,6 @@ pub enum Account {
     FromPasskey,
     /// The user has typed a name: the passkeys of that account are listed.
     Known,
-}
-
-/// What a verified ceremony says of the passkey.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verified {
-    /// Which passkey.
-    pub credential_id: Vec<u8>,
-    /// The make that the passkey states.
-    pub aaguid: Aaguid,
-    /// Whether the phone verified its user (and did not just see somebody).
-    pub user_verified: bool,
-    /// Passkeys of this account that are registered now.
-    pub passkeys: usize,
 }
 
 impl RelyingParty {
@@ -286,16 +275,6 @@ impl RelyingParty {
     fn find(&self, id: &[u8]) -> Result<&Passkey, RelyingPartyError> {
         let mut passkeys = self.passkeys.iter();
         passkeys.find(|passkey| passkey.id.as_ref() == id).ok_or(RelyingPartyError::UnknownPasskey)
-    }
-
-    fn verified(&self, credential_id: &[u8]) -> Result<Verified, RelyingPartyError> {
-        let passkey = self.find(credential_id)?;
-        Ok(Verified {
-            credential_id: credential_id.to_vec(),
-            aaguid: passkey.aaguid,
-            user_verified: passkey.dynamic_state.user_verified,
-            passkeys: self.passkeys.len(),
-        })
     }
 }
 

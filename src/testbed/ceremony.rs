@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use super::script::{Choice, Script};
 use super::trace::Trace;
+use crate::authenticator::ConsentRequest;
 use crate::authenticator::service::{Answered, Event, Happened};
 
 /// Ceremonies that are kept; the oldest go first.
@@ -92,14 +93,32 @@ impl Ceremony {
         if let Some((_, hits)) = faults.next() {
             return Some(hits > 0 && faults.all(|(_, hits)| hits > 0));
         }
-        let asked = |event: &&Event| matches!(event.what, Happened::Asked(_));
-        let questions = self.events.iter().filter(asked).count();
-        let wanted: &[&str] = match self.script.answer(questions.saturating_sub(1)).choice {
+        let asked: Vec<_> = self.events.iter().filter_map(asked).collect();
+        let wanted: &[&str] = match self.script.answer(asked.len().saturating_sub(1)).choice {
+            // The person agrees that the laptop hears it, which is a refusal.
+            Choice::Approve(_) if asked.last().is_some_and(|request| is_news(request)) => {
+                &["refused"]
+            }
             Choice::Approve(_) => &["registered", "signed-in"],
             Choice::Decline | Choice::WrongPin => &["refused"],
         };
         Some(wanted.contains(&outcome))
     }
+}
+
+fn asked(event: &Event) -> Option<&ConsentRequest> {
+    match &event.what {
+        Happened::Asked(question) => Some(&question.request),
+        _ => None,
+    }
+}
+
+/// Whether the question is only whether the laptop may know.
+fn is_news(request: &ConsentRequest) -> bool {
+    matches!(
+        request,
+        ConsentRequest::AlreadyRegistered { .. } | ConsentRequest::NothingFound { .. }
+    )
 }
 
 /// All ceremonies of a bench.

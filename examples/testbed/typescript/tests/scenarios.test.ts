@@ -154,6 +154,7 @@ scenario("the phone is registered already", async (scene) => {
   const running = await visitor.again();
   const ceremony = await phone.scan();
   equal((await running.end()).error, "InvalidStateError");
+  ok((await ceremony.wait()).asScripted);
   equal((await ceremony.refresh()).told.requests[0]?.excludeList, 1);
   equal(await visitor.methods(), 1);
 });

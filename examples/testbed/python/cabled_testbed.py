@@ -158,7 +158,7 @@ class Phone:
         asked = {"phone": self.name, "qr": code, "script": _script(answers, walk_away, relay)}
         return Ceremony(self._testbed, self._testbed.request("POST", "/v1/ceremonies", asked))
 
-    def scan(self, *answers, walk_away=None, relay=(), patience=30.0):
+    def scan(self, *answers, walk_away=None, relay=(), patience=60.0):
         """Shows it the code that comes up on the display."""
         asked = {"phone": self.name, "script": _script(answers, walk_away, relay)}
         asked["waitMs"] = round(patience * 1000)

@@ -206,7 +206,7 @@ export class Phone {
   }
 
   /** Shows it the code that comes up on the display. */
-  async scan(script: Script = {}, waitMs = 30_000): Promise<Ceremony> {
+  async scan(script: Script = {}, waitMs = 60_000): Promise<Ceremony> {
     const asked = { phone: this.name, script, waitMs };
     return new Ceremony(this.testbed, await this.testbed.request<Told>("POST", "/v1/scan", asked));
   }

@@ -40,7 +40,7 @@ let scenes = 0;
 /** A scenario with a phone and a tab of its own; a picture of the display is kept if it fails. */
 function scenario(title: string, run: (scene: Scene) => Promise<void>, setup: PhoneSetup = {}): void {
   for (let loop = 1; loop <= loops; loop += 1) {
-    test(loops > 1 ? `${title} (${loop})` : title, { timeout: 120_000 }, async () => {
+    test(loops > 1 ? `${title} (${loop})` : title, { timeout: 300_000 }, async () => {
       const began = Date.now();
       const phone = await testbed.phone(setup);
       const visitor = await Visitor.at(browser, site);

@@ -7,6 +7,7 @@ mod connect;
 mod dial;
 mod head;
 mod probe;
+mod raw;
 mod ring;
 mod route;
 mod upgrade;
@@ -27,11 +28,10 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 
 use self::dial::Socket;
-pub use self::probe::Reply;
-pub use self::ring::Bell;
 use self::upgrade::{Answer, Header, Key};
 #[cfg(fuzzing)]
 pub use self::{connect::fuzz_connect_answer, upgrade::fuzz_upgrade_answer};
+pub use self::{probe::Reply, raw::Raw, ring::Bell};
 use super::proxy::Proxies;
 use super::tls::Trust;
 use super::{DataChannel, Error, MAX_MESSAGE_LEN, RedirectFault, check_len};

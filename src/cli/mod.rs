@@ -5,6 +5,7 @@
 
 mod advice;
 mod args;
+mod bench;
 #[cfg(any(feature = "camera", test))]
 mod camera;
 mod ceremony;
@@ -85,6 +86,7 @@ enum Command {
     Pam(pam::Command),
     Phone(phone::Phone),
     Relay(relay::Relay),
+    Bench(bench::Bench),
     Inspect(inspect::Inspect),
     #[cfg(target_os = "linux")]
     Doctor(doctor::Doctor),
@@ -100,6 +102,7 @@ impl Command {
             Self::Testbed(command) => return command.run(ui).await,
             Self::Demo(command) => command.run(ui).await,
             Self::Relay(command) => command.run(ui).await,
+            Self::Bench(command) => command.run(ui).await,
             Self::Register(command) => command.run(ui).await,
             Self::SignIn(command) => command.run(ui).await,
             Self::Daemon(command) => command.run(ui).await,

@@ -131,8 +131,11 @@ impl Drop for Visit {
 pub(super) async fn serve(mut visit: Visit, socket: TcpStream, stop: Stop) {
     let shared = visit.shared.clone();
     let mut stopping = stop.clone();
+    // Each part in an allocation of its own: a tunnel then costs what its pipe needs, and not what TLS or a
+    // head needed before it.
+    let greeting = Box::pin(greet(&mut visit, socket));
     let greeted = tokio::select! {
-        greeted = timeout(shared.limits.head_deadline, greet(&mut visit, socket)) => greeted,
+        greeted = timeout(shared.limits.head_deadline, greeting) => greeted,
         () = stopping.requested() => return,
     };
     match greeted {
@@ -178,12 +181,16 @@ async fn dispatch(visit: Visit, socket: Socket, verdict: Verdict, stop: Stop) {
     };
     match verdict {
         Ok(upgrade) => match upgrade.endpoint.clone() {
-            Endpoint::New(id) => tunnel::host(visit, socket, id, upgrade, stop).await,
+            Endpoint::New(id) => Box::pin(tunnel::host(visit, socket, id, upgrade, stop)).await,
             Endpoint::Connect(routing_id, id) => {
-                tunnel::join(visit, socket, routing_id, id, upgrade).await;
+                Box::pin(tunnel::join(visit, socket, routing_id, id, upgrade)).await;
             }
-            Endpoint::Contact(id) => contact::ring(visit, socket, &id, upgrade, stop).await,
-            Endpoint::Listen(id) => contact::listen(visit, socket, id, upgrade, stop).await,
+            Endpoint::Contact(id) => {
+                Box::pin(contact::ring(visit, socket, &id, upgrade, stop)).await;
+            }
+            Endpoint::Listen(id) => {
+                Box::pin(contact::listen(visit, socket, id, upgrade, stop)).await;
+            }
         },
         Err(Status::Page(page)) => answer(&visit, socket, &show(&visit.shared, page)).await,
         Err(status) => refuse(&visit, socket, status).await,

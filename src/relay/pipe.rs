@@ -24,8 +24,9 @@ use super::stop::Stop;
 const FAREWELL: Duration = Duration::from_secs(2);
 /// How much a closed socket may still send meanwhile.
 const FAREWELL_LEN: u64 = 8 << 20;
-/// What an idle socket costs; messages are some hundred bytes.
-const READ_BUFFER_LEN: usize = 4 * 1024;
+/// What an idle socket costs, and how much one read takes: a message of 1 KiB with its head. Most have
+/// some hundred bytes; longer ones take more reads.
+const READ_BUFFER_LEN: usize = 1024 + 128;
 
 /// Anything that carries bytes both ways.
 pub(super) trait Bytestream: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -111,8 +112,8 @@ pub(super) async fn run<S: Bytestream, T: Bytestream>(
     // Halves of one socket always reunite.
     if let (Ok(authenticator), Ok(client)) = (authenticator, client) {
         match side {
-            Side::Authenticator => close_both(authenticator, client, cause).await,
-            Side::Client => close_both(client, authenticator, cause).await,
+            Side::Authenticator => Box::pin(close_both(authenticator, client, cause)).await,
+            Side::Client => Box::pin(close_both(client, authenticator, cause)).await,
         }
     }
     (cause, meters)

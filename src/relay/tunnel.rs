@@ -141,7 +141,7 @@ impl Hosting {
                     // A host that is gone is noticed by the pipe.
                     let _ = waiting.socket.send(Message::Binary(Bytes::from_static(&[0]))).await;
                 }
-                carry(&shared, waiting, guest, lease, stop).await;
+                Box::pin(carry(&shared, waiting, guest, lease, stop)).await;
             }
             Err(cause) => {
                 drop(lease);

@@ -8,6 +8,7 @@
 )]
 
 mod alone;
+mod bench;
 mod daemon;
 mod doctor;
 mod endurance;

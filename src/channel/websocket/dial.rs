@@ -3,7 +3,7 @@
 //! Depends on the errors and the TLS configuration of the channel layer.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use futures_util::stream::FuturesUnordered;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::sleep;
 use tokio_rustls::TlsConnector;
 
@@ -38,6 +38,23 @@ pub(super) async fn plain(service: &ServiceUrl, allow_remote: bool) -> Result<Tc
 /// Connects to `service`, whichever machine that is, and leaves TLS to [`secured`].
 pub(super) async fn any(service: &ServiceUrl) -> Result<Box<dyn Socket>, Error> {
     Ok(Box::new(plain(service, true).await?))
+}
+
+/// Connects to the first address of `service` of the family of `from`, and from that address.
+pub(super) async fn from(service: &ServiceUrl, from: IpAddr) -> Result<TcpStream, Error> {
+    let failed = |source| Error::Connect { service: service.authority(), source };
+    let addresses = resolve(service).await?;
+    let same = addresses.into_iter().find(|address| address.is_ipv4() == from.is_ipv4());
+    let address = same.ok_or_else(|| failed(io::ErrorKind::AddrNotAvailable.into()))?;
+    let socket = match from {
+        IpAddr::V4(_) => TcpSocket::new_v4(),
+        IpAddr::V6(_) => TcpSocket::new_v6(),
+    };
+    let socket = socket.map_err(failed)?;
+    socket.bind((from, 0).into()).map_err(failed)?;
+    let socket = socket.connect(address).await.map_err(failed)?;
+    socket.set_nodelay(true).map_err(Error::Lost)?;
+    Ok(socket)
 }
 
 /// Puts TLS with `service` onto a connection to it.

@@ -43,7 +43,7 @@ impl Connector {
         Ok(socket)
     }
 
-    fn tls(&self) -> Result<Arc<ClientConfig>, Error> {
+    pub(super) fn tls(&self) -> Result<Arc<ClientConfig>, Error> {
         if let Some(config) = self.config.get() {
             return Ok(config.clone());
         }

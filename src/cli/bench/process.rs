@@ -1,0 +1,116 @@
+//! What the kernel tells of the measured process, and how many files ours may have.
+
+use std::time::Duration;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::time::sleep;
+
+use crate::cli::failure::{Failure, Status};
+
+/// How often memory is looked at until it is the same twice, and how many times at most.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+const LOOKS: u32 = 12;
+
+/// A process that is measured.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Server(u32);
+
+impl Server {
+    /// The process with this number, if it can be measured.
+    pub(super) fn of(pid: u32) -> Result<Self, Failure> {
+        let server = Self(pid);
+        server.memory()?;
+        server.cpu()?;
+        Ok(server)
+    }
+
+    /// Resident memory, in bytes.
+    pub(super) fn memory(self) -> Result<u64, Failure> {
+        let text = self.read("status")?;
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
+        number.map(|kib| kib * 1024).ok_or_else(|| self.unreadable("no memory of its own"))
+    }
+
+    /// Resident memory when it has come to rest, or after three seconds.
+    pub(super) async fn settled(self) -> Result<u64, Failure> {
+        let mut last = self.memory()?;
+        for _ in 0..LOOKS {
+            sleep(LOOK_EVERY).await;
+            let now = self.memory()?;
+            if now == last {
+                break;
+            }
+            last = now;
+        }
+        Ok(last)
+    }
+
+    /// CPU time of all its threads that are still there, in nanoseconds.
+    pub(super) fn cpu(self) -> Result<u64, Failure> {
+        let folder = format!("/proc/{}/task", self.0);
+        let tasks =
+            std::fs::read_dir(folder).map_err(|error| self.unreadable(&error.to_string()))?;
+        let mut total = 0;
+        for task in tasks.flatten() {
+            // A thread may end between the two looks.
+            let text = std::fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
+            let spent = text.split_whitespace().next().and_then(|first| first.parse::<u64>().ok());
+            total += spent.unwrap_or(0);
+        }
+        Ok(total)
+    }
+
+    fn read(self, name: &str) -> Result<String, Failure> {
+        let path = format!("/proc/{}/{name}", self.0);
+        std::fs::read_to_string(path).map_err(|error| self.unreadable(&error.to_string()))
+    }
+
+    fn unreadable(self, why: &str) -> Failure {
+        let error = format!("cannot measure process {}: {why}", self.0);
+        let hint = "name with --pid the relay's process on this machine, or leave it out";
+        Failure::new(Status::Usage, error, hint)
+    }
+}
+
+/// Lets this process have so many open files.
+pub(super) fn allow_files(wanted: u64) -> Result<(), Failure> {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current.is_none_or(|current| current >= wanted) {
+        return Ok(());
+    }
+    let allowed = maximum.is_none_or(|maximum| maximum >= wanted);
+    let raised = Rlimit { current: Some(wanted), maximum };
+    if allowed && setrlimit(Resource::Nofile, raised).is_ok() {
+        return Ok(());
+    }
+    let error = format!("{wanted} open files are needed, and this process may not have them");
+    Err(Failure::new(Status::Usage, error, "lower --tunnels, or raise the hard limit: ulimit -Hn"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn this_process_can_be_measured() {
+        let server = Server::of(std::process::id()).unwrap();
+        assert!(server.memory().unwrap() > 1 << 16);
+        let before = server.cpu().unwrap();
+        let mut sum = 0_u64;
+        while server.cpu().unwrap() == before {
+            sum = std::hint::black_box(sum + 1);
+        }
+        assert!(Server::of(u32::MAX).is_err());
+    }
+
+    #[test]
+    fn more_files_than_there_can_be_are_an_error() {
+        allow_files(16).unwrap();
+        let hard = getrlimit(Resource::Nofile).maximum;
+        if let Some(hard) = hard {
+            let failure = allow_files(hard + 1).unwrap_err();
+            assert!(failure.hint.contains("--tunnels"), "{failure:?}");
+        }
+    }
+}

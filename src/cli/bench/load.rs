@@ -51,7 +51,8 @@ impl Load {
         let (began, cpu) = (Instant::now(), measured(server, Server::cpu)?);
         let pairs = self.set_up(began).await?;
         report.setting_up = began.elapsed();
-        let cpu_setups = measured(server, Server::cpu)?.zip(cpu).map(|(now, before)| now - before);
+        let cpu_setups =
+            measured(server, Server::cpu)?.zip(cpu).map(|(now, before)| now.saturating_sub(before));
         ui.step(
             "tunnels-open",
             &format!("{} tunnels are open", pairs.len()),
@@ -62,7 +63,7 @@ impl Load {
         let (pairs, turns) = self.carry(pairs).await?;
         report.carrying = began.elapsed();
         let cpu_carrying =
-            measured(server, Server::cpu)?.zip(cpu).map(|(now, before)| now - before);
+            measured(server, Server::cpu)?.zip(cpu).map(|(now, before)| now.saturating_sub(before));
         report.messages = u64::from(self.active) * u64::from(self.messages) * 2;
         report.turns = turns;
         report.turns.sort_unstable();

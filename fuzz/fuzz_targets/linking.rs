@@ -1,13 +1,25 @@
-//! Linking: information, updates and client payloads; what decodes means the same once written
-//! again, and nothing is linked without the signature.
+//! Linking: information, updates, client payloads, and what a phone that listens and its service say; what
+//! decodes means the same once written again, nothing is linked without the signature, and nobody listens
+//! without the proof.
 #![no_main]
+
+use std::sync::LazyLock;
 
 use cabled::cbor;
 use cabled::hybrid::linking::{ClientPayload, LinkingInfo, decode_update, encode_update, sign};
+use cabled::hybrid::listen::{Answer, Challenge, ListenKey, Ring};
 use cabled::hybrid::noise::HandshakeHash;
 use cabled::hybrid::tunnel::TunnelServiceId;
 use cabled_fuzz::KEYS;
 use libfuzzer_sys::fuzz_target;
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+/// A phone that listens, and what its service wants proven.
+static LISTENING: LazyLock<(ListenKey, Challenge)> = LazyLock::new(|| {
+    let phone = ListenKey::new(KEYS.phone.clone(), "relay.example").expect("a short name");
+    (phone, Challenge::new(&mut ChaCha20Rng::seed_from_u64(1)))
+});
 
 fuzz_target!(|data: &[u8]| {
     if let Some(payload) = ClientPayload::decode(data) {
@@ -24,4 +36,14 @@ fuzz_target!(|data: &[u8]| {
         assert_eq!(linked.is_some(), signed);
     }
     assert!(decode_update(&encode_update(None)).is_none());
+    if let Some(ring) = Ring::decode(data) {
+        assert_eq!(Ring::decode(&ring.encode()), Some(ring));
+    }
+    if let Some(answer) = Answer::decode(data) {
+        assert_eq!(Answer::decode(&answer.encode()), Some(answer));
+    }
+    let (phone, challenge) = &*LISTENING;
+    let right = phone.prove(&challenge.message()).is_some_and(|proof| proof == data);
+    assert_eq!(challenge.admits(&phone.contact_id(), data), right);
+    let _nonsense = phone.prove(data);
 });

@@ -13,6 +13,7 @@ hosts=$(mktemp)
 cat >"$hosts" <<'HOSTS'
 127.0.0.1 localhost cable.ua5v.com
 127.0.0.2 cable.auth.com
+127.0.0.3 cable.4a6bwmj6hiyyd.net
 HOSTS
 mount --bind "$hosts" /etc/hosts
 rm "$hosts"

@@ -4,6 +4,7 @@ One test, one thing that was tried; docs/interoperability.md lists them with wha
 """
 
 import functools
+import json
 import unittest
 
 import judges
@@ -201,6 +202,21 @@ class Libwebauthn(TheirLaptop, Interop):
         first, *others = (judges.prf_results(answer) for answer in answers)
         self.assertEqual([len(secret) for secret in first], [32, 32])
         self.assertEqual(others, [first, first])
+
+    def test_our_phone_is_remembered_and_comes_when_it_is_called(self):
+        phones = ["--phones", self.world.folder / "phones.json"]
+        scan = self.world.listening_phone()
+        judge = judges.PythonFido2()
+        judge.register(self.world.libwebauthn("register", "--linking", *phones, phone=scan))
+        self.assertIn('{"linked":1}', self.world.said)
+        [phone] = json.loads((self.world.folder / "phones.json").read_text())
+        self.assertEqual(phone["name"], "our phone")
+        for _ in range(2):
+            judge.sign_in(lambda options: self.world.call_known_phone(options, phones=phones))
+        # Another site, over the same link.
+        other = judges.PythonFido2()
+        call = functools.partial(self.world.call_known_phone, command="register", phones=phones)
+        other.register(call)
 
     def test_linking_is_offered_and_not_answered(self):
         judge = judges.PythonFido2()

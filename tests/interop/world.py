@@ -34,6 +34,8 @@ LIBWEBAUTHN = os.environ["LIBWEBAUTHN"]
 WEBAUTHN_RS = os.environ["WEBAUTHN_RS"]
 SERVICE = "cable.ua5v.com"
 OTHER_SERVICE = "cable.auth.com"
+# Number 257, of nobody that we know: our phone listens where it is not at its makers' expense.
+PRIVATE_SERVICE = "cable.4a6bwmj6hiyyd.net"
 # Only a hang lasts that long.
 PATIENCE = 60
 
@@ -158,7 +160,7 @@ class World(contextlib.ExitStack):
     def __init__(self):
         super().__init__()
         self.folder = pathlib.Path(self.enter_context(tempfile.TemporaryDirectory()))
-        certificate(self.folder, [SERVICE, OTHER_SERVICE], "127.0.0.2")
+        certificate(self.folder, [SERVICE, OTHER_SERVICE, PRIVATE_SERVICE], "127.0.0.2")
         os.environ["SSL_CERT_FILE"] = str(self.folder / "cert.pem")
         pin = self.folder / "pin"
         pin.write_text("314159\n")
@@ -291,10 +293,28 @@ class World(contextlib.ExitStack):
             raise Failed("\n".join(program.seen))
         return end["response"]
 
-    def call_known_phone(self, options):
+    def call_known_phone(self, options, command="sign-in", phones=()):
         """libwebauthn calls a phone that it knows, in place of showing a code."""
-        words = [LIBWEBAUTHN, "sign-in", judges.ORIGIN, "--known"]
+        words = [LIBWEBAUTHN, command, judges.ORIGIN, "--known", *phones]
         return self.conclusion(self.their_program(words, options))
+
+    def listening_phone(self):
+        """Our phone's service at a relay of its own, remembering whoever asks; gives how it is shown a code."""
+        self.relay("127.0.0.3:443")
+        socket_path = self.folder / "phone.sock"
+        words = [CABLED, "phone", "--store", self.folder / "store", "--pin-file", self.folder / "pin"]
+        words += ["--socket", socket_path, "run", "--auto-approve", "--radio", self.radio]
+        words += ["--relay", f"wss://{PRIVATE_SERVICE}", "--name", "our phone"]
+        service = self.start(words, env=self.env)
+        service.begins("The phone's service listens at")
+
+        def scan(code):
+            phone = self.start([CABLED, "phone", "--socket", socket_path, "scan", code])
+            phone.begins("The laptop has got the answer")
+            assert phone.end() == 0, phone.seen
+            service.begins("Computers that this phone remembers can ring it now")
+
+        return scan
 
 
 @contextlib.contextmanager

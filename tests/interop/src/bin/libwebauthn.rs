@@ -1,5 +1,6 @@
-//! `libwebauthn register|sign-in ORIGIN [--linking] [--l2cap] [--known]`: libwebauthn as the laptop.
-//! It offers linking, or L2CAP, or shows no code and calls a phone that it is made to know.
+//! `libwebauthn register|sign-in ORIGIN [--linking] [--l2cap] [--known] [--phones FILE]`: libwebauthn as the
+//! laptop. It offers linking, and puts the phones that it has linked into the file; or offers L2CAP; or shows no
+//! code and calls the first phone of the file, or one that is nowhere.
 //!
 //! Takes the relying party's options as JSON on standard input and prints one JSON object to a line:
 //! `{"qr": TEXT}`, what libwebauthn says on the way as `{"update": WORDS}`, how many phones it has
@@ -37,6 +38,7 @@ struct Wanted {
     linking: bool,
     l2cap: bool,
     known: bool,
+    phones: Option<String>,
 }
 
 impl Wanted {
@@ -53,7 +55,9 @@ impl Wanted {
         let mut options = String::new();
         std::io::stdin().read_to_string(&mut options)?;
         let (linking, l2cap, known) = (has("--linking"), has("--l2cap"), has("--known"));
-        Ok(Self { register, origin, options, linking, l2cap, known })
+        let mut after = flags.iter().skip_while(|word| *word != "--phones").skip(1);
+        let phones = after.next().cloned();
+        Ok(Self { register, origin, options, linking, l2cap, known, phones })
     }
 
     fn device(
@@ -79,9 +83,15 @@ impl Wanted {
         store: &Arc<EphemeralDeviceInfoStore>,
     ) -> Result<HybridChannel, Box<dyn Error>> {
         if self.known {
-            let phone = known_phone();
+            let phone = match &self.phones {
+                Some(file) => read_phone(&std::fs::read_to_string(file)?)?,
+                None => known_phone(),
+            };
             store.put_known_device(&"a phone".to_owned(), &phone).await;
-            let hint = ClientPayloadHint::GetAssertion;
+            let hint = match self.register {
+                true => ClientPayloadHint::MakeCredential,
+                false => ClientPayloadHint::GetAssertion,
+            };
             let mut device = PxpKnownDevice::new(hint, &phone, store.clone()).await?;
             return Ok(device.channel(ChannelSettings::default()).await?);
         }
@@ -125,6 +135,45 @@ fn known_phone() -> PxpKnownDeviceInfo {
     }
 }
 
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn bytes(digits: &Value) -> Option<Vec<u8>> {
+    let digits = digits.as_str()?;
+    (0..digits.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok())
+        .collect()
+}
+
+fn written(phone: &PxpKnownDeviceInfo) -> Value {
+    json!({
+        "contact_id": hex(&phone.contact_id),
+        "link_id": hex(&phone.link_id),
+        "link_secret": hex(&phone.link_secret),
+        "public_key": hex(&phone.public_key),
+        "name": phone.name,
+        "tunnel_domain": phone.tunnel_domain,
+    })
+}
+
+fn read_phone(text: &str) -> Result<PxpKnownDeviceInfo, Box<dyn Error>> {
+    let phones: Value = serde_json::from_str(text)?;
+    let phone = &phones[0];
+    let read = || {
+        Some(PxpKnownDeviceInfo {
+            contact_id: bytes(&phone["contact_id"])?,
+            link_id: bytes(&phone["link_id"])?.try_into().ok()?,
+            link_secret: bytes(&phone["link_secret"])?.try_into().ok()?,
+            public_key: bytes(&phone["public_key"])?.try_into().ok()?,
+            name: phone["name"].as_str()?.to_owned(),
+            tunnel_domain: phone["tunnel_domain"].as_str()?.to_owned(),
+        })
+    };
+    read().ok_or_else(|| format!("no phone in {text}").into())
+}
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let wanted = Wanted::read()?;
@@ -143,7 +192,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // What it says ends with it.
     drop(channel);
     told.await?;
-    println!("{}", json!({ "linked": store.list_all().await.len() }));
+    let linked = store.list_all().await;
+    println!("{}", json!({ "linked": linked.len() }));
+    if let (Some(file), false) = (&wanted.phones, wanted.known) {
+        let phones: Vec<Value> = linked.iter().map(|(_, phone)| written(phone)).collect();
+        std::fs::write(file, Value::from(phones).to_string())?;
+    }
     println!(
         "{}",
         outcome.map_or_else(

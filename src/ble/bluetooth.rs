@@ -66,7 +66,10 @@ impl Linker for BluetoothRadio {
         #[cfg(target_os = "linux")]
         return BluerLinker::new(self.advertiser.clone()).connect(peer, psm).await;
         #[cfg(not(target_os = "linux"))]
-        return Err(Error::CannotLink);
+        return {
+            let _nowhere = (peer, psm);
+            Err(Error::CannotLink)
+        };
     }
 
     async fn listen(&self) -> Result<BluetoothListener, Error> {

@@ -53,6 +53,10 @@ pub enum Error {
         /// Bytes it may have.
         max: usize,
     },
+    /// The simulated radio between processes is made of Unix sockets.
+    #[cfg(not(unix))]
+    #[error("this system has no simulated radio between processes")]
+    NoAir,
     /// The folder or a socket of the simulated radio failed.
     #[error("the simulated radio cannot use {}", path.display())]
     Air {

@@ -18,6 +18,7 @@
 use std::fmt;
 use std::future::Future;
 
+#[cfg(unix)]
 pub mod air;
 #[cfg(all(feature = "bluetooth", target_os = "linux"))]
 pub mod bluer;
@@ -30,6 +31,7 @@ pub mod btleplug;
 #[doc(hidden)]
 pub mod conformance;
 mod error;
+#[cfg(unix)]
 mod frame;
 mod hearing;
 mod link;

@@ -1,6 +1,7 @@
 //! The choice of a backend: one enum that is every radio there is.
 //! Depends on the backends.
 
+#[cfg(unix)]
 use super::air::{AirListener, AirRadio, AirScan};
 #[cfg(feature = "bluetooth")]
 use super::bluetooth::{BluetoothAdvertisement, BluetoothListener, BluetoothRadio};
@@ -18,6 +19,7 @@ use crate::hybrid::advert::Psm;
 #[non_exhaustive]
 pub enum Radio {
     /// Simulated, between processes.
+    #[cfg(unix)]
     Air(AirRadio),
     /// Simulated, inside this process.
     Memory(MemoryRadio),
@@ -36,9 +38,12 @@ impl Radio {
     /// it is used.
     pub fn open(spec: &RadioSpec) -> Result<Self, Error> {
         match spec {
+            #[cfg(unix)]
             RadioSpec::Air { folder, conditions } => {
                 AirRadio::new(folder, conditions.clone()).map(Self::Air)
             }
+            #[cfg(not(unix))]
+            RadioSpec::Air { .. } => Err(Error::NoAir),
             #[cfg(feature = "bluetooth")]
             RadioSpec::Bluez { adapter } => Ok(Self::Bluez(BluetoothRadio::new(adapter.clone()))),
             #[cfg(not(feature = "bluetooth"))]
@@ -53,7 +58,9 @@ impl Radio {
     #[must_use]
     pub const fn is_simulated(&self) -> bool {
         match self {
-            Self::Air(_) | Self::Memory(_) => true,
+            #[cfg(unix)]
+            Self::Air(_) => true,
+            Self::Memory(_) => true,
             #[cfg(feature = "bluetooth")]
             Self::Bluez(_) => false,
         }
@@ -65,6 +72,7 @@ impl Scanner for Radio {
 
     async fn scan(&self) -> Result<RadioScan, Error> {
         match self {
+            #[cfg(unix)]
             Self::Air(radio) => radio.scan().await.map(RadioScan::Air),
             Self::Memory(radio) => radio.scan().await.map(RadioScan::Memory),
             #[cfg(feature = "bluetooth")]
@@ -78,6 +86,7 @@ impl Advertiser for Radio {
 
     async fn advertise(&self, advert: Outgoing<'_>) -> Result<RadioAdvertisement, Error> {
         let sent = match self {
+            #[cfg(unix)]
             Self::Air(radio) => radio.advertise(advert).await,
             Self::Memory(radio) => radio.advertise(advert).await,
             #[cfg(feature = "bluetooth")]
@@ -94,6 +103,7 @@ impl Linker for Radio {
 
     async fn connect(&self, peer: Address, psm: Psm) -> Result<Link, Error> {
         match self {
+            #[cfg(unix)]
             Self::Air(radio) => radio.connect(peer, psm).await,
             Self::Memory(radio) => radio.connect(peer, psm).await,
             #[cfg(feature = "bluetooth")]
@@ -103,6 +113,7 @@ impl Linker for Radio {
 
     async fn listen(&self) -> Result<RadioListener, Error> {
         match self {
+            #[cfg(unix)]
             Self::Air(radio) => radio.listen().await.map(RadioListener::Air),
             Self::Memory(radio) => radio.listen().await.map(RadioListener::Memory),
             #[cfg(feature = "bluetooth")]
@@ -117,6 +128,7 @@ impl Linker for Radio {
 #[must_use = "dropping a listener ends it"]
 pub enum RadioListener {
     /// Of [`Radio::Air`].
+    #[cfg(unix)]
     Air(AirListener),
     /// Of [`Radio::Memory`].
     Memory(MemoryListener),
@@ -128,6 +140,7 @@ pub enum RadioListener {
 impl Listener for RadioListener {
     fn psm(&self) -> Psm {
         match self {
+            #[cfg(unix)]
             Self::Air(listener) => listener.psm(),
             Self::Memory(listener) => listener.psm(),
             #[cfg(feature = "bluetooth")]
@@ -137,6 +150,7 @@ impl Listener for RadioListener {
 
     async fn accept(&mut self) -> Result<Link, Error> {
         match self {
+            #[cfg(unix)]
             Self::Air(listener) => listener.accept().await,
             Self::Memory(listener) => listener.accept().await,
             #[cfg(feature = "bluetooth")]
@@ -151,6 +165,7 @@ impl Listener for RadioListener {
 #[must_use = "dropping a scan stops it"]
 pub enum RadioScan {
     /// Of [`Radio::Air`].
+    #[cfg(unix)]
     Air(AirScan),
     /// Of [`Radio::Memory`].
     Memory(MemoryScan),
@@ -162,6 +177,7 @@ pub enum RadioScan {
 impl Scan for RadioScan {
     async fn next(&mut self) -> Result<Sighting, Error> {
         match self {
+            #[cfg(unix)]
             Self::Air(scan) => scan.next().await,
             Self::Memory(scan) => scan.next().await,
             #[cfg(feature = "bluetooth")]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use futures_util::{SinkExt, StreamExt};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -155,6 +155,8 @@ async fn attend(
                     Err(_) => break Cause::Expired,
                 }
             }
+            // Those that nobody waits for any more make room.
+            () = sleep(shared.limits.ring_deadline), if !room => {}
             () = sleep_until(until) => break Cause::Expired,
             () = stop.requested() => break Cause::Stopping,
         }

@@ -106,6 +106,33 @@ async fn a_phone_that_says_nothing_is_given_up() {
 }
 
 #[tokio::test]
+async fn a_phone_that_was_rung_in_vain_again_and_again_can_be_rung_all_the_same() {
+    let limits = Limits { ring_deadline: Duration::from_millis(20), ..Limits::default() };
+    let service = with(limits).await;
+    let mut bell = service.listener(1, 0).await;
+    for _ in 0..4 {
+        assert_eq!(status_of(service.ring(1, 0).await), 504);
+    }
+    // The phone wakes up, and says nothing about what is over.
+    for _ in 0..4 {
+        timeout(PATIENCE, bell.next()).await.unwrap().unwrap();
+    }
+    let ringing = eventually(
+        || service.ring(1, 1),
+        |rung| matches!(rung, Err(Error::Status { status: 410 })),
+    );
+    let answering = async {
+        loop {
+            heard(&mut bell, Verdict::NoSuchLink).await;
+        }
+    };
+    tokio::select! {
+        _ = ringing => {}
+        () = answering => {}
+    }
+}
+
+#[tokio::test]
 async fn the_newest_connection_of_a_phone_is_the_one_that_is_rung() {
     let service = plain().await;
     let mut old = service.listener(1, 0).await;

@@ -148,7 +148,7 @@ enum Sub {
         /// The new one
         new: String,
     },
-    /// Forgets one; on the phone, forget this computer too: there it can ring as long as it is known
+    /// Forgets one; the phone lists this computer until it is forgotten there too
     Forget {
         /// Its name
         name: String,

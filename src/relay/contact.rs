@@ -170,11 +170,11 @@ pub(super) async fn ring(
     visit: Visit,
     socket: Socket,
     contact: &ContactId,
-    upgrade: Upgrade,
+    mut upgrade: Upgrade,
     stop: Stop,
 ) {
     // A head without a payload was refused.
-    let Some(Asked { payload, signal }) = upgrade.asked.clone() else { return };
+    let Some(Asked { payload, signal }) = upgrade.asked.take() else { return };
     match call(&visit, contact, payload).await {
         Ok(hosting) => {
             visit.shared.metrics.rung();

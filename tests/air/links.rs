@@ -90,6 +90,12 @@ impl Pair {
         self.begin(Way::ring(phone))
     }
 
+    /// Rings the phone, and is answered.
+    async fn signs_in(&self, name: &str) {
+        let (mut transaction, _) = self.ring(name).await;
+        soon("the answer", transaction.answer()).await.unwrap();
+    }
+
     fn begin(&self, way: Way) -> (Transaction, Events) {
         let options = request_for(&[], json!({}));
         let wanted = Ceremony::sign_in(options.as_bytes(), &ORIGIN.parse().unwrap(), None).unwrap();
@@ -205,9 +211,7 @@ async fn a_phone_that_is_locked_cannot_be_rung_and_is_not_forgotten() {
     pair.phone.vault().unlock(Pin::new(PIN.to_owned()).unwrap()).await.unwrap();
     pair.is(|state| *state == Listening::Yes).await;
     pair.a_while_later();
-    let (mut transaction, _) = pair.ring(&name).await;
-    soon("the answer", transaction.answer()).await.unwrap();
-    drop(transaction);
+    pair.signs_in(&name).await;
     pair.over().await;
 }
 
@@ -293,9 +297,7 @@ async fn who_rings_all_the_time_is_not_heard() {
     }
     assert_eq!(causes, ["came", "came", "came", "phone-away"]);
     pair.a_while_later();
-    let (mut transaction, _) = pair.ring(&name).await;
-    soon("the answer", transaction.answer()).await.unwrap();
-    drop(transaction);
+    pair.signs_in(&name).await;
     pair.over().await;
 }
 

@@ -2,6 +2,20 @@
 
 use crate::scan::{PathUse, Source};
 
+/// What either role of a ceremony stands on.
+const ROLE: &[&str] = &[
+    "hybrid",
+    "ctap",
+    "cbor",
+    "secret",
+    "sealed",
+    "ble",
+    "channel",
+    "uhid",
+    "journal",
+    "printable",
+];
+
 /// Who may import whom, by the first folder or file below `src/`. An entry of two words allows
 /// only that part.
 pub(crate) const LAYERS: &[(&str, &[&str])] = &[
@@ -14,37 +28,9 @@ pub(crate) const LAYERS: &[(&str, &[&str])] = &[
     ("channel", &["hybrid", "secret"]),
     ("journal", &[]),
     ("printable", &[]),
-    (
-        "client",
-        &[
-            "hybrid",
-            "ctap",
-            "cbor",
-            "secret",
-            "sealed",
-            "ble",
-            "channel",
-            "uhid",
-            "journal",
-            "printable",
-        ],
-    ),
+    ("client", ROLE),
     ("uhid", &["ctap"]),
-    (
-        "authenticator",
-        &[
-            "hybrid",
-            "ctap",
-            "cbor",
-            "secret",
-            "sealed",
-            "ble",
-            "channel",
-            "uhid",
-            "journal",
-            "printable",
-        ],
-    ),
+    ("authenticator", ROLE),
     ("frontend", &["client", "authenticator", "ctap", "secret"]),
     ("relay", &["hybrid::tunnel", "hybrid::listen", "hybrid::linking"]),
     (

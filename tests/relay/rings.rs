@@ -41,6 +41,23 @@ async fn heard(bell: &mut Bell, verdict: Verdict) -> Ring {
     ring
 }
 
+/// Rings until the phone itself says that it does not know the link.
+async fn rung_until_it_says_no(service: &Service, bell: &mut Bell) {
+    let ringing = eventually(
+        || service.ring(1, 1),
+        |rung| matches!(rung, Err(Error::Status { status: 410 })),
+    );
+    let answering = async {
+        loop {
+            heard(bell, Verdict::NoSuchLink).await;
+        }
+    };
+    tokio::select! {
+        _ = ringing => {}
+        () = answering => {}
+    }
+}
+
 #[tokio::test]
 async fn a_phone_that_is_rung_meets_its_laptop() {
     let service = plain().await;
@@ -90,19 +107,7 @@ async fn a_phone_that_says_nothing_is_given_up() {
     assert_eq!(status_of(service.ring(1, 0).await), 504);
     // An answer that comes too late is nobody's, and the phone can be rung again.
     heard(&mut bell, Verdict::Coming).await;
-    let asking = eventually(
-        || service.ring(1, 1),
-        |rung| matches!(rung, Err(Error::Status { status: 410 })),
-    );
-    let answering = async {
-        loop {
-            heard(&mut bell, Verdict::NoSuchLink).await;
-        }
-    };
-    tokio::select! {
-        _ = asking => {}
-        () = answering => {}
-    }
+    rung_until_it_says_no(&service, &mut bell).await;
 }
 
 #[tokio::test]
@@ -117,19 +122,7 @@ async fn a_phone_that_was_rung_in_vain_again_and_again_can_be_rung_all_the_same(
     for _ in 0..4 {
         timeout(PATIENCE, bell.next()).await.unwrap().unwrap();
     }
-    let ringing = eventually(
-        || service.ring(1, 1),
-        |rung| matches!(rung, Err(Error::Status { status: 410 })),
-    );
-    let answering = async {
-        loop {
-            heard(&mut bell, Verdict::NoSuchLink).await;
-        }
-    };
-    tokio::select! {
-        _ = ringing => {}
-        () = answering => {}
-    }
+    rung_until_it_says_no(&service, &mut bell).await;
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::timeout;
 
 use super::dial::{self, Socket};
-use super::{Connector, check, new_key, upgrade};
+use super::{Connector, check, new_key, routing_id, upgrade};
 use crate::channel::Error;
 use crate::hybrid::tunnel::{Endpoint, RoutingId, ServiceUrl};
 
@@ -63,8 +63,7 @@ impl Connector {
             return Err(Error::Status { status: answer.status });
         }
         check(&answer)?;
-        let routing_id = answer.routing_id.as_deref().and_then(|id| id.parse().ok());
-        Ok(Raw { socket, routing_id, rest: answer.rest })
+        Ok(Raw { socket, routing_id: routing_id(&answer).ok(), rest: answer.rest })
     }
 
     async fn dial_from(

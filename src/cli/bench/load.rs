@@ -51,8 +51,7 @@ impl Load {
         let (began, cpu) = (Instant::now(), measured(server, Server::cpu)?);
         let pairs = self.set_up(began).await?;
         report.setting_up = began.elapsed();
-        let cpu_setups =
-            measured(server, Server::cpu)?.zip(cpu).map(|(now, before)| now.saturating_sub(before));
+        let cpu_setups = spent(server, cpu)?;
         ui.step(
             "tunnels-open",
             &format!("{} tunnels are open", pairs.len()),
@@ -62,8 +61,7 @@ impl Load {
         let (began, cpu) = (Instant::now(), measured(server, Server::cpu)?);
         let (pairs, turns) = self.carry(pairs).await?;
         report.carrying = began.elapsed();
-        let cpu_carrying =
-            measured(server, Server::cpu)?.zip(cpu).map(|(now, before)| now.saturating_sub(before));
+        let cpu_carrying = spent(server, cpu)?;
         report.messages = u64::from(self.active) * u64::from(self.messages) * 2;
         report.turns = turns;
         report.turns.sort_unstable();
@@ -204,6 +202,12 @@ fn measured<T>(
     what: impl Fn(Server) -> Result<T, Failure>,
 ) -> Result<Option<T>, Failure> {
     server.map(what).transpose()
+}
+
+/// CPU time of the server since `before`, in nanoseconds.
+fn spent(server: Option<Server>, before: Option<u64>) -> Result<Option<u64>, Failure> {
+    let now = measured(server, Server::cpu)?;
+    Ok(now.zip(before).map(|(now, before)| now.saturating_sub(before)))
 }
 
 async fn settled(server: Option<Server>) -> Result<Option<u64>, Failure> {

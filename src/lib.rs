@@ -31,7 +31,7 @@ pub mod cli;
 pub mod client;
 #[cfg(all(feature = "desktop", target_os = "linux"))]
 pub mod desktop;
-#[cfg(any(feature = "grpc", feature = "web"))]
+#[cfg(any(feature = "control", feature = "web"))]
 pub mod frontend;
 #[cfg(any(feature = "authenticator", feature = "client"))]
 pub mod journal;

@@ -50,6 +50,19 @@ fn rust_files(folder: &Path, out: &mut Vec<std::path::PathBuf>) {
     out.sort();
 }
 
+/// Those of the security-key provider, the one place with unsafe code.
+fn provider() -> Vec<(Source, String)> {
+    let src = Path::new(ROOT).join("provider/src");
+    let mut files = Vec::new();
+    rust_files(&src, &mut files);
+    let read = |file: &std::path::PathBuf| {
+        let name = file.strip_prefix(&src).unwrap().to_str().unwrap().to_owned();
+        let text = std::fs::read_to_string(file).unwrap();
+        (Source::new(&name, &text), text)
+    };
+    files.iter().map(read).collect()
+}
+
 /// The names in the `[dependencies]` tables, of all platforms, as they are written in source.
 fn dependencies() -> Vec<String> {
     let manifest = std::fs::read_to_string(Path::new(ROOT).join("Cargo.toml")).unwrap();
@@ -122,6 +135,20 @@ fn files_and_functions_stay_short() {
         let sources = sources();
         let source = sources.iter().find(|source| source.name == *file).unwrap();
         assert!(source.functions().iter().any(|f| f.name == *function), "{function} is gone");
+    }
+}
+
+#[test]
+fn the_provider_has_its_unsafe_code_in_one_small_file() {
+    let files = provider();
+    let lifted: Vec<_> = files.iter().filter(|(_, text)| text.contains("unsafe_code")).collect();
+    let [(ffi, _)] = lifted[..] else { panic!("{} files have unsafe code", lifted.len()) };
+    assert_eq!(ffi.name, "ffi.rs");
+    let manifest = std::fs::read_to_string(Path::new(ROOT).join("provider/Cargo.toml")).unwrap();
+    assert!(manifest.contains("unsafe_code = \"deny\""), "the others could have some too");
+    for (source, _) in &files {
+        let found = [rules::header(source), rules::lengths(source, &[], &[])].concat();
+        assert!(found.is_empty(), "provider: {found:?}");
     }
 }
 

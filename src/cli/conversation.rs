@@ -40,6 +40,7 @@ pub(super) async fn register(
             rp_id: about.rp_id().to_owned(),
             user_name: about.user_name().to_owned(),
             timeout: u32::try_from(PATIENCE.as_secs()).unwrap_or_default(),
+            usual: false,
         };
         let interrupt = interrupt.as_mut();
         return daemon::carry(&mut terminal, &mut client, open, interrupt, ask, deliver).await;

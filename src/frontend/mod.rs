@@ -3,8 +3,10 @@
 //! May depend on the services of `client` and `authenticator`, never on what lies below them; see
 //! ARCHITECTURE.md.
 
-#[cfg(feature = "grpc")]
+#[cfg(feature = "control")]
 pub mod control;
+#[cfg(feature = "control")]
+mod dial;
 #[cfg(feature = "grpc")]
 pub mod grpc;
 #[cfg(feature = "web")]
@@ -16,7 +18,9 @@ mod socket;
 #[cfg(feature = "web")]
 pub mod web;
 
+#[cfg(feature = "control")]
+pub use self::dial::SocketError;
 #[cfg(feature = "grpc")]
 pub use self::refusal::CAUSE;
 #[cfg(feature = "grpc")]
-pub use self::socket::{Listener, MAX_CONNECTIONS, SocketError};
+pub use self::socket::{Listener, MAX_CONNECTIONS};

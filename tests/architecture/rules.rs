@@ -122,7 +122,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("toml", &["cli/relay"]),
     ("tonic", &["frontend/", "cli/"]),
     ("tonic_prost", &["frontend/control", "frontend/grpc"]),
-    ("tower_service", &["frontend/socket"]),
+    ("tower_service", &["frontend/dial"]),
     ("tracing_subscriber", &["cli/"]),
     ("url", &["client/", "cli/"]),
     ("webauthn_rp", &["cli/"]),

@@ -3,25 +3,57 @@
 use serde_json::Value;
 
 use crate::daemon::Laptop;
-use crate::program::{Ended, Program, run};
+use crate::program::{Ended, Program};
 use crate::three::{Place, in_order};
 
+/// The phone's service, serving, whose owner agrees to everything.
+pub(crate) fn phone(place: &Place) -> Program {
+    service(place, &["--auto-approve"])
+}
+
 /// The phone's service, serving.
-fn phone(place: &Place) -> Program {
+pub(crate) fn service(place: &Place, more: &[&str]) -> Program {
     let (radio, store, pin) = (place.radio(), place.path("store"), place.path("pin"));
     let socket = place.path("run/phone.sock");
     let words = ["phone", "--store", &store, "--pin-file", &pin, "--socket", &socket, "run"];
-    let more = ["--json", "--auto-approve", "--radio", &radio, "--relay", &place.url];
-    let mut phone = Program::start(&[&words[..], &more, &["--name", "Anna's phone"]].concat());
+    let link = ["--json", "--radio", &radio, "--relay", &place.url, "--name", "Anna's phone"];
+    let mut phone = Program::start(&[&words[..], &link, more].concat());
     phone.says(|line| line.contains("\"serving\""));
     phone
 }
 
 fn told(place: &Place, words: &[&str]) -> Ended {
+    phones_command(place, words).end()
+}
+
+/// A command that speaks to the phone's service.
+pub(crate) fn phones_command(place: &Place, words: &[&str]) -> Program {
     let (socket, pin, store) =
         (place.path("run/phone.sock"), place.path("pin"), place.path("store"));
     let place = ["--socket", &socket, "--store", &store, "--pin-file", &pin];
-    run(&[&["phone"][..], words, &place].concat())
+    Program::start(&[&["phone"][..], words, &place].concat())
+}
+
+/// A first registration by a code, after which the laptop remembers the phone.
+pub(crate) fn remembers(place: &Place, service: &mut Program) -> Ended {
+    let register = ["register", "--rp-id", "contoso.com", "--user", "anna", "--qr", "url"];
+    let mut asking = laptop(place, &[&register[..], &["--remember"]].concat());
+    let code = asking.begins("FIDO:/");
+    told(place, &["scan", &code, "--any-age"]).succeeded();
+    let asked = asking.end().succeeded();
+    service.says(|line| line.contains("\"wants-link\""));
+    service.says(|line| line.contains("\"listening\""));
+    asked
+}
+
+/// The laptop's daemon, which has the key of the phones too.
+pub(crate) fn daemon(place: &Place) -> Program {
+    let (radio, key, socket) = (place.radio(), place.path("key"), place.path("run/laptop.sock"));
+    let daemon = ["daemon", "--json", "--radio", &radio, "--relay", &place.url];
+    let daemon = [&daemon[..], &["--socket", &socket, "--phones-key", &key]].concat();
+    let mut daemon = Program::of(Laptop::at_home(place, &daemon));
+    daemon.says(|line| line.contains("\"serving\""));
+    daemon
 }
 
 /// A laptop's command that finds its phones by the key in a file.
@@ -48,17 +80,11 @@ fn a_phone_is_remembered_once_and_rung_from_then_on() {
     let none = phones(&place, &["list"]).succeeded();
     assert!(none.err[0].starts_with("This computer remembers no phone."), "{none:#?}");
 
-    let register = ["register", "--rp-id", "contoso.com", "--user", "anna", "--qr", "url"];
-    let mut asking = laptop(&place, &[&register[..], &["--remember"]].concat());
-    let code = asking.begins("FIDO:/");
-    told(&place, &["scan", &code, "--any-age"]).succeeded();
-    let asked = asking.end().succeeded();
+    let asked = remembers(&place, &mut service);
     in_order(
         &asked,
         &["Follow the steps", "Anna's phone is remembered; next time", "Passkey saved."],
     );
-    service.says(|line| line.contains("\"wants-link\""));
-    service.says(|line| line.contains("\"listening\""));
 
     let sign_in = ["sign-in", "--rp-id", "contoso.com", "--phone", "Anna's phone"];
     let rung = laptop(&place, &sign_in).end().succeeded();
@@ -69,11 +95,7 @@ fn a_phone_is_remembered_once_and_rung_from_then_on() {
     assert!(link["rungAt"].is_u64() && link["rpId"] == "contoso.com", "{link}");
 
     // Through the daemon, which has the key too.
-    let (radio, key, socket) = (place.radio(), place.path("key"), place.path("run/laptop.sock"));
-    let daemon = ["daemon", "--json", "--radio", &radio, "--relay", &place.url];
-    let daemon = [&daemon[..], &["--socket", &socket, "--phones-key", &key]].concat();
-    let mut daemon = Program::of(Laptop::at_home(&place, &daemon));
-    daemon.says(|line| line.contains("\"serving\""));
+    let (daemon, socket) = (daemon(&place), place.path("run/laptop.sock"));
     let through = |words: &[&str]| {
         let mut command = Laptop::at_home(&place, words);
         command.env("CABLED_DAEMON_SOCKET", &socket);

@@ -18,6 +18,7 @@ mod link;
 mod linked;
 mod offline;
 mod program;
+mod provider;
 mod relay;
 mod served;
 mod service;

@@ -73,7 +73,7 @@ impl Service {
 
     /// The way for a program that cannot say: the phone that came last is rung, and a code is shown where
     /// there is none or it does not come.
-    pub(in crate::client) async fn usual_way(&self) -> Way {
+    pub async fn usual_way(&self) -> Way {
         let Some(phones) = &self.0.phones else { return Way::code() };
         let usual = phones.usual().await;
         Way::ring_or_code(usual.unwrap_or_else(|error| {

@@ -7,9 +7,13 @@
 //!
 //! Depends on `client::service`, tonic and siblings.
 
+#[cfg(feature = "grpc")]
 mod begin;
+#[cfg(feature = "grpc")]
 mod carry;
+#[cfg(feature = "grpc")]
 mod convert;
+#[cfg(feature = "grpc")]
 mod server;
 
 /// The messages and stubs of `proto/cabled/control/v1/control.proto`; generated, see
@@ -31,9 +35,11 @@ use std::path::Path;
 use tonic::transport::Channel;
 
 use self::v1::control_client::ControlClient;
-use super::{SocketError, socket};
+use super::{SocketError, dial};
 
+#[cfg(feature = "grpc")]
 pub use self::convert::{Advice, Words};
+#[cfg(feature = "grpc")]
 pub use self::server::{MAX_MESSAGE, serve};
 
 /// Bytes of the longest answer: a list of all receipts.
@@ -48,7 +54,7 @@ pub type Client = ControlClient<Channel>;
 ///
 /// [`SocketError::Absent`] if none runs there, [`SocketError::Serve`] otherwise.
 pub async fn connect(path: &Path) -> Result<Client, SocketError> {
-    Ok(ControlClient::new(socket::connect(path).await?).max_decoding_message_size(MAX_ANSWER))
+    Ok(ControlClient::new(dial::connect(path).await?).max_decoding_message_size(MAX_ANSWER))
 }
 
 /// Whoever has the code may answer in the place of the phone.

@@ -18,8 +18,9 @@ use crate::client::phones;
 use crate::client::receipts::{self, ReceiptNumber};
 use crate::client::service::{self, Service, TransactionId, Way};
 use crate::client::webauthn::{self, Origin};
+use crate::frontend::dial::SocketError;
 use crate::frontend::refusal::{bad_request, caused};
-use crate::frontend::socket::{Listener, SocketError, server};
+use crate::frontend::socket::{Listener, server};
 
 /// Bytes of the longest request: a relying party's options of 1 MiB, and what is around them.
 pub const MAX_MESSAGE: usize = (1 << 20) + (64 << 10);
@@ -160,7 +161,10 @@ impl Control for Api {
         };
         let about = convert::about(&open).ok_or_else(|| bad_request("the purpose is missing"))?;
         let timeout = carry::timeout(&open);
-        let way = self.way(open.phone, open.remember).await?;
+        let way = match open.usual && open.phone.is_none() && !open.remember {
+            true => self.service.usual_way().await,
+            false => self.way(open.phone, open.remember).await?,
+        };
         let carrier = self.service.carry_by(way, about, timeout).map_err(refused)?;
         let told = carry::follow(self.service.clone(), carrier, parts.boxed(), self.words);
         Ok(Response::new(streamed(told)))

@@ -52,6 +52,6 @@ pub type Client = PhoneClient<Channel>;
 ///
 /// [`SocketError::Absent`] if none runs there, [`SocketError::Serve`] otherwise.
 pub async fn connect(path: &Path) -> Result<Client, SocketError> {
-    let channel = super::socket::connect(path).await?;
+    let channel = super::dial::connect(path).await?;
     Ok(PhoneClient::new(channel).max_decoding_message_size(MAX_ANSWER))
 }

@@ -16,7 +16,8 @@ use super::v1::phone_server::{Phone, PhoneServer};
 use super::{convert, moving, v1};
 use crate::authenticator::service::{MoveId, QuestionId, Service, TransactionId};
 use crate::authenticator::{CredentialId, Pin};
-use crate::frontend::socket::{Listener, SocketError, server};
+use crate::frontend::dial::SocketError;
+use crate::frontend::socket::{Listener, server};
 
 /// Bytes of the longest request: a code and a PIN are far below.
 pub const MAX_MESSAGE: usize = 16 << 10;

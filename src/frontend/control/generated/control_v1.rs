@@ -88,6 +88,9 @@ pub struct Open {
     pub phone: ::core::option::Option<::prost::alloc::string::String>,
     #[prost(bool, tag = "6")]
     pub remember: bool,
+    /// Where no phone is named: rings the one that came last, and shows a code if there is none or it does not come.
+    #[prost(bool, tag = "7")]
+    pub usual: bool,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Taken {}

@@ -20,7 +20,7 @@ pub(super) const CONNECT: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_secs(40);
 
 /// How long one side may be silent while the other waits for it.
-pub(super) const ALIVE: Duration = Duration::from_secs(20);
+const ALIVE: Duration = Duration::from_secs(20);
 
 /// Why there is no socket, or no service behind it.
 #[derive(Debug, thiserror::Error)]

@@ -11,8 +11,10 @@ mod dial;
 pub mod grpc;
 #[cfg(feature = "web")]
 pub(crate) mod loopback;
-#[cfg(feature = "grpc")]
-mod refusal;
+#[cfg(any(feature = "grpc", feature = "testbed"))]
+pub(crate) mod refusal;
+#[cfg(any(feature = "grpc", feature = "testbed"))]
+pub(crate) mod serving;
 #[cfg(feature = "grpc")]
 mod socket;
 #[cfg(feature = "web")]
@@ -20,7 +22,9 @@ pub mod web;
 
 #[cfg(feature = "control")]
 pub use self::dial::SocketError;
-#[cfg(feature = "grpc")]
+#[cfg(any(feature = "grpc", feature = "testbed"))]
 pub use self::refusal::CAUSE;
+#[cfg(any(feature = "grpc", feature = "testbed"))]
+pub use self::serving::MAX_CONNECTIONS;
 #[cfg(feature = "grpc")]
-pub use self::socket::{Listener, MAX_CONNECTIONS};
+pub use self::socket::Listener;

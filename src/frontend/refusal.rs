@@ -9,12 +9,13 @@ use tonic::{Code, Status};
 pub const CAUSE: &str = "cabled-cause";
 
 /// The request itself makes no sense.
+#[cfg(feature = "grpc")]
 pub(super) fn bad_request(why: &str) -> Status {
     caused(Code::InvalidArgument, "bad-request", why)
 }
 
 /// A refusal whose cause machines can tell from others.
-pub(super) fn caused(code: Code, cause: &'static str, text: &str) -> Status {
+pub(crate) fn caused(code: Code, cause: &'static str, text: &str) -> Status {
     let mut status = Status::new(code, text);
     status.metadata_mut().insert(CAUSE, MetadataValue::from_static(cause));
     status

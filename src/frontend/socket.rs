@@ -8,43 +8,21 @@ use std::fs::{DirBuilder, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::stream::{self, BoxStream, StreamExt as _};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use futures_util::stream::BoxStream;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::transport::Server;
-use tonic::transport::server::Connected;
 
-use super::dial::{ALIVE, CONNECT, SocketError};
-
-/// Clients that are connected at the same time; one more waits.
-pub const MAX_CONNECTIONS: usize = 32;
-
-/// After a failed accept, such as for want of file descriptors.
-const PAUSE: Duration = Duration::from_millis(100);
+use super::dial::{CONNECT, SocketError};
+use super::serving::{self, Entrance, Peer};
 
 /// How long a call may take until its answer begins.
 const CALL: Duration = Duration::from_secs(30);
 
-/// Calls at a time on one connection.
-const MAX_STREAMS: u32 = 16;
-
-/// Bytes of a request's head.
-const MAX_HEAD: u32 = 8 << 10;
-
 /// A server within the bounds of one owner's needs.
 pub(super) fn server() -> Server {
-    Server::builder()
-        .timeout(CALL)
-        .max_concurrent_streams(MAX_STREAMS)
-        .http2_keepalive_interval(Some(ALIVE))
-        .http2_keepalive_timeout(Some(ALIVE))
-        .http2_max_header_list_size(MAX_HEAD)
+    serving::server(CALL)
 }
 
 /// A socket on which clients are awaited. The file goes when this is dropped, if this made it.
@@ -98,35 +76,29 @@ impl Listener {
     }
 
     /// Connections of those who may, without end.
-    pub(super) fn incoming(self) -> BoxStream<'static, io::Result<Peer>> {
-        let seats = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-        let accepted = stream::unfold((self, seats), |(listener, seats)| async {
-            let seat = Arc::clone(&seats).acquire_owned().await.ok()?;
-            let stream = listener.next().await;
-            Some((Ok(Peer { stream, _seat: seat }), (listener, seats)))
-        });
-        accepted.boxed()
-    }
-
-    async fn next(&self) -> UnixStream {
-        loop {
-            match self.listener.accept().await {
-                Ok((stream, _)) => match stream.peer_cred() {
-                    Ok(peer) if allowed(peer.uid(), self.own) => return stream,
-                    _ => tracing::warn!("another user tried to connect to the service"),
-                },
-                Err(error) => {
-                    tracing::debug!(%error, "no connection could be taken");
-                    tokio::time::sleep(PAUSE).await;
-                }
-            }
-        }
+    pub(super) fn incoming(self) -> BoxStream<'static, io::Result<Peer<UnixStream>>> {
+        serving::incoming(self)
     }
 
     /// Where it is, if this made it.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         self.path.as_ref().map(|made| made.0.as_path())
+    }
+}
+
+/// Only the owner and root come in.
+impl Entrance for Listener {
+    type Stream = UnixStream;
+
+    async fn next(&self) -> io::Result<UnixStream> {
+        loop {
+            let (stream, _) = self.listener.accept().await?;
+            match stream.peer_cred() {
+                Ok(peer) if allowed(peer.uid(), self.own) => return Ok(stream),
+                _ => tracing::warn!("another user tried to connect to the service"),
+            }
+        }
     }
 }
 
@@ -166,47 +138,6 @@ async fn vacate(path: &Path) -> Result<(), SocketError> {
         }
         Ok(Err(error)) => Err(failed(error)),
         Ok(Ok(_)) | Err(_) => Err(SocketError::InUse(path.to_owned())),
-    }
-}
-
-/// One client, and its seat.
-#[derive(Debug)]
-pub(super) struct Peer {
-    stream: UnixStream,
-    _seat: OwnedSemaphorePermit,
-}
-
-impl Connected for Peer {
-    type ConnectInfo = ();
-
-    fn connect_info(&self) -> Self::ConnectInfo {}
-}
-
-impl AsyncRead for Peer {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Peer {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 

@@ -13,25 +13,26 @@ use tokio::task::JoinHandle;
 use crate::laptop::{PATIENCE, register, sign_in, soon, sources};
 
 /// A bench with its control API, and who asks it.
-struct Desk {
-    bench: Arc<Bench>,
+pub(crate) struct Desk {
+    pub(crate) bench: Arc<Bench>,
     address: String,
-    token: String,
+    pub(crate) grpc: String,
+    pub(crate) token: String,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<()>,
 }
 
 impl Desk {
-    async fn new(display: Option<Display>) -> Self {
+    pub(crate) async fn new(display: Option<Display>) -> Self {
         let bench = Arc::new(soon("the bench", Bench::start(sources())).await.unwrap());
         let control = Control::bind(&mut *(sources().rng)()).await.unwrap();
         let address = control.url().strip_prefix("http://").unwrap().to_owned();
-        let token = control.token();
+        let (grpc, token) = (control.grpc(), control.token());
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = tokio::spawn(control.serve(Arc::clone(&bench), display, async {
             let _either = stopped.await;
         }));
-        Self { bench, address, token, stop, serving }
+        Self { bench, address, grpc, token, stop, serving }
     }
 
     async fn raw(&self, method: &str, path: &str, authorization: &str, body: &str) -> (u16, Value) {
@@ -56,14 +57,14 @@ impl Desk {
         self.raw(method, path, &authorization, &body).await
     }
 
-    async fn done(&self, method: &str, path: &str, body: Value) -> Value {
+    pub(crate) async fn done(&self, method: &str, path: &str, body: Value) -> Value {
         let (status, answer) = self.ask(method, path, body).await;
         assert!((200..300).contains(&status), "{method} {path}: {status} {answer}");
         answer
     }
 
     /// Everything that the control API held is free again, so that the bench can be stopped.
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.stop.send(()).unwrap();
         soon("the end of the API", self.serving).await.unwrap();
         let bench = Arc::into_inner(self.bench).expect("nobody else holds it");

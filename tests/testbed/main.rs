@@ -12,6 +12,7 @@
 mod bench;
 mod control;
 mod faults;
+mod grpc;
 mod laptop;
 #[path = "../cli/program.rs"]
 #[allow(dead_code, reason = "the tests of the command line need more of it")]

@@ -32,8 +32,8 @@ const PHONE: &str = "phone";
 /// Runs a program beside a fake Bluetooth, a tunnel service and a phone that a test script rules
 ///
 /// The program finds in its environment: DBUS_SYSTEM_BUS_ADDRESS, DISPLAY (a virtual one if there is none),
-/// CABLED_TESTBED_URL and CABLED_TESTBED_TOKEN for the control API, CABLED_CA, CABLED_RELAY and CABLED_RADIO,
-/// and with --browser CABLED_BROWSER and CABLED_BROWSER_ARGUMENTS (a JSON list). See docs/testbed.md. The
+/// CABLED_TESTBED_URL, CABLED_TESTBED_GRPC and CABLED_TESTBED_TOKEN for the control API, CABLED_CA,
+/// CABLED_RELAY and CABLED_RADIO, and with --browser CABLED_BROWSER and CABLED_BROWSER_ARGUMENTS (a JSON list). See docs/testbed.md. The
 /// exit status is the program's. Whatever ends, all of it ends, the program's own children included.
 #[derive(Args, Clone, Debug)]
 pub(super) struct Run {
@@ -164,6 +164,7 @@ impl Run {
         command.args(arguments);
         command.env("DBUS_SYSTEM_BUS_ADDRESS", bench.bus());
         command.env("CABLED_TESTBED_URL", control.url());
+        command.env("CABLED_TESTBED_GRPC", control.grpc());
         command.env("CABLED_TESTBED_TOKEN", control.token());
         command.env("CABLED_CA", bench.authority());
         command.env("CABLED_RELAY", bench.relay());

@@ -1,18 +1,36 @@
-//! The bench over HTTP and JSON on loopback, for tests in any language.
+//! The bench on loopback, over HTTP and JSON and over gRPC, for tests in any language.
 //!
 //! ```text
-//!  pytest, Playwright, curl ──token──> api ──> Bench
-//!                         phones ──┘    └── script in, wire out
+//!  pytest, Playwright, curl ──token──> http ──┐
+//!            gRPC's clients ──token──> grpc ──┴──> calls, phones ──> Bench
+//!                                                  └── script in, wire out
 //! ```
+//!
+//! Both speak the messages of one schema, `proto/cabled/testbed/v1`.
 //!
 //! Other pages in a browser, and other users of the machine, can reach a port on loopback, so each request
 //! has to bring the token. `docs/testbed.md` has the schema.
 
-mod api;
+mod calls;
+mod grpc;
+mod http;
 mod phones;
 mod refusal;
 mod script;
 mod wire;
+
+/// The messages and stubs of `proto/cabled/testbed/v1/testbed.proto`; generated, see
+/// `tests/generated.rs`.
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    rust_2018_idioms,
+    clippy::all,
+    reason = "generated; the schema has the documentation"
+)]
+#[rustfmt::skip]
+#[path = "generated/testbed_v1.rs"]
+pub mod v1;
 
 use std::fmt;
 use std::future::Future;
@@ -23,12 +41,14 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use self::api::Shared;
-pub use self::wire::ceremony as ceremony_json;
+use self::calls::Calls;
 use super::Bench;
 use crate::authenticator::Random;
 use crate::frontend::loopback;
 use crate::secret::Secret;
+
+/// Bytes of the longest request: a code has some 180 characters, a script at most 16 answers.
+const MAX_REQUEST: usize = 16 << 10;
 
 /// Finds the text of a code on the display; a blocking call that looks once.
 pub type Look = Arc<dyn Fn() -> Result<Option<String>, String> + Send + Sync>;
@@ -53,33 +73,43 @@ impl fmt::Debug for Display {
 
 /// A control API that listens.
 pub struct Control {
-    listener: TcpListener,
-    address: SocketAddr,
+    http: TcpListener,
+    grpc: TcpListener,
+    addresses: [SocketAddr; 2],
     token: Secret<32>,
 }
 
 impl fmt::Debug for Control {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Control").field("address", &self.address).finish_non_exhaustive()
+        f.debug_struct("Control").field("addresses", &self.addresses).finish_non_exhaustive()
     }
 }
 
 impl Control {
-    /// Listens on 127.0.0.1, on a port of the system's choice.
+    /// Listens on 127.0.0.1, on ports of the system's choice.
     ///
     /// # Errors
     ///
     /// No port can be had.
     pub async fn bind(mut rng: Random<'_>) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let address = listener.local_addr()?;
-        Ok(Self { listener, address, token: Secret::random(&mut rng) })
+        let http = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let grpc = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let addresses = [http.local_addr()?, grpc.local_addr()?];
+        Ok(Self { http, grpc, addresses, token: Secret::random(&mut rng) })
     }
 
-    /// Where it is.
+    /// Where it is for HTTP and JSON.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        let [http, _] = self.addresses;
+        format!("http://{http}")
+    }
+
+    /// Where it is for gRPC without TLS: address and port.
+    #[must_use]
+    pub fn grpc(&self) -> String {
+        let [_, grpc] = self.addresses;
+        grpc.to_string()
     }
 
     /// What each request has to bring as `Authorization: Bearer TOKEN`. Whoever has it rules the bench.
@@ -95,8 +125,11 @@ impl Control {
         display: Option<Display>,
         stop: impl Future<Output = ()>,
     ) {
-        let token = Arc::<str>::from(format!("Bearer {}", self.token()));
-        let router = api::router(Shared { bench, display }, token);
-        loopback::serve(self.listener, router, watch::Sender::new(false), stop).await;
+        let bearer = Arc::<str>::from(format!("Bearer {}", self.token()));
+        let (tell, stopping) = watch::channel(false);
+        let calls = Calls::new(bench, display, stopping);
+        let router = http::router(calls.clone(), Arc::clone(&bearer));
+        let http = loopback::serve(self.http, router, tell, stop);
+        tokio::join!(http, grpc::serve(self.grpc, calls, bearer));
     }
 }

@@ -1,9 +1,8 @@
-//! Scripts as they are written in JSON. Pure.
+//! Scripts, from the messages of the schema. Pure.
 
 use std::time::Duration;
 
-use serde::Deserialize;
-
+use super::v1;
 use crate::testbed::{Account, Answer, Choice, Fault, Harm, Point, Script, Side};
 
 /// Answers that a script may have.
@@ -11,115 +10,71 @@ const MAX_ANSWERS: usize = 16;
 /// Faults that a script may have.
 const MAX_FAULTS: usize = 16;
 /// Longer than any question stays open.
-const MAX_DELAY_MS: u64 = 600_000;
+const MAX_DELAY_MS: u32 = 600_000;
 
-/// A [`Script`] as it is written.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct WrittenScript {
-    #[serde(default)]
-    answers: Vec<WrittenAnswer>,
-    walk_away: Option<String>,
-    #[serde(default)]
-    relay: Vec<WrittenFault>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct WrittenFault {
-    from: String,
-    #[serde(rename = "do")]
-    what: String,
-    status: Option<u16>,
-    frame: Option<u32>,
-    delay_ms: Option<u64>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct WrittenAnswer {
-    #[serde(rename = "do")]
-    what: String,
-    account: Option<String>,
-    #[serde(default)]
-    delay_ms: u64,
-}
-
-impl WrittenScript {
-    /// The script, or what is wrong with it.
-    pub(super) fn read(self) -> Result<Script, String> {
-        if self.answers.len() > MAX_ANSWERS {
-            return Err(format!("a script has at most {MAX_ANSWERS} answers"));
-        }
-        let answers =
-            self.answers.into_iter().map(WrittenAnswer::read).collect::<Result<_, _>>()?;
-        let point = |name: String| {
-            let found = Point::NAMES.iter().find(|(known, _)| *known == name);
-            found.map(|(_, point)| *point).ok_or_else(|| {
-                let known = Point::NAMES.map(|(name, _)| name).join(", ");
-                format!("{name:?} is no point to walk away at; there are {known}")
-            })
-        };
-        let walk_away = self.walk_away.map(point).transpose()?;
-        if self.relay.len() > MAX_FAULTS {
-            return Err(format!("a script has at most {MAX_FAULTS} faults of the relay"));
-        }
-        let relay = self.relay.into_iter().map(WrittenFault::read).collect::<Result<_, _>>()?;
-        Ok(Script { answers, walk_away, relay })
+/// The script, or what is wrong with it.
+pub(super) fn read(script: v1::Script) -> Result<Script, String> {
+    let v1::Script { answers, walk_away, relay } = script;
+    if answers.len() > MAX_ANSWERS {
+        return Err(format!("a script has at most {MAX_ANSWERS} answers"));
     }
-}
-
-impl WrittenAnswer {
-    fn read(self) -> Result<Answer, String> {
-        if self.delay_ms > MAX_DELAY_MS {
-            return Err(format!("delayMs is at most {MAX_DELAY_MS}"));
-        }
-        let choice = match (self.what.as_str(), self.account) {
-            ("approve", None) => Choice::Approve(Account::First),
-            ("approve", Some(name)) => Choice::Approve(Account::Named(name)),
-            ("decline", None) => Choice::Decline,
-            ("wrong-pin", None) => Choice::WrongPin,
-            ("decline" | "wrong-pin", Some(_)) => {
-                return Err(format!("{:?} takes no account", self.what));
-            }
-            _ => {
-                let what = self.what;
-                return Err(format!(
-                    "{what:?} is no answer; there are approve, decline, wrong-pin"
-                ));
-            }
-        };
-        Ok(Answer { choice, delay: Duration::from_millis(self.delay_ms) })
+    let answers = answers.into_iter().map(answer).collect::<Result<_, _>>()?;
+    let point = |name: String| {
+        let found = Point::NAMES.iter().find(|(known, _)| *known == name);
+        found.map(|(_, point)| *point).ok_or_else(|| {
+            let known = Point::NAMES.map(|(name, _)| name).join(", ");
+            format!("{name:?} is no point to walk away at; there are {known}")
+        })
+    };
+    let walk_away = walk_away.map(point).transpose()?;
+    if relay.len() > MAX_FAULTS {
+        return Err(format!("a script has at most {MAX_FAULTS} faults of the relay"));
     }
+    let relay = relay.into_iter().map(fault).collect::<Result<_, _>>()?;
+    Ok(Script { answers, walk_away, relay })
 }
 
-impl WrittenFault {
-    fn read(self) -> Result<Fault, String> {
-        let Self { from, what, status, frame, delay_ms } = self;
-        let side = Side::NAMES.iter().find(|(name, _)| *name == from).map(|(_, side)| *side);
-        let side =
-            side.ok_or_else(|| format!("{from:?} is no side; there are laptop and phone"))?;
-        let harm = match (what.as_str(), status, frame, delay_ms) {
-            ("refuse", Some(status @ 300..=599), None, None) => {
-                return Ok(Fault::Refuse { side, status });
-            }
-            ("drop", None, Some(_), None) => Harm::Drop,
-            ("corrupt", None, Some(_), None) => Harm::Corrupt,
-            ("close", None, Some(_), None) => Harm::Close,
-            ("delay", None, Some(_), Some(ms @ 0..=MAX_DELAY_MS)) => {
-                Harm::Delay(Duration::from_millis(ms))
-            }
-            _ => {
-                return Err(format!(
-                    "{what:?} is no fault like this: refuse takes a status from 300 to 599, drop, corrupt and \
-                     close take a frame, delay takes a frame and delayMs of at most {MAX_DELAY_MS}"
-                ));
-            }
-        };
-        match frame {
-            Some(number @ 1..) => Ok(Fault::Frame { from: side, number, harm }),
-            _ => Err("frames are counted from 1".to_owned()),
+fn answer(written: v1::Answer) -> Result<Answer, String> {
+    let v1::Answer { r#do: what, account, delay_ms } = written;
+    if delay_ms > MAX_DELAY_MS {
+        return Err(format!("delayMs is at most {MAX_DELAY_MS}"));
+    }
+    let choice = match (what.as_str(), account) {
+        ("approve", None) => Choice::Approve(Account::First),
+        ("approve", Some(name)) => Choice::Approve(Account::Named(name)),
+        ("decline", None) => Choice::Decline,
+        ("wrong-pin", None) => Choice::WrongPin,
+        ("decline" | "wrong-pin", Some(_)) => return Err(format!("{what:?} takes no account")),
+        _ => return Err(format!("{what:?} is no answer; there are approve, decline, wrong-pin")),
+    };
+    Ok(Answer { choice, delay: Duration::from_millis(delay_ms.into()) })
+}
+
+fn fault(written: v1::Fault) -> Result<Fault, String> {
+    let v1::Fault { from, r#do: what, status, frame, delay_ms } = written;
+    let side = Side::NAMES.iter().find(|(name, _)| *name == from).map(|(_, side)| *side);
+    let side = side.ok_or_else(|| format!("{from:?} is no side; there are laptop and phone"))?;
+    let status = status.map(|status| u16::try_from(status).unwrap_or(u16::MAX));
+    let harm = match (what.as_str(), status, frame, delay_ms) {
+        ("refuse", Some(status @ 300..=599), None, None) => {
+            return Ok(Fault::Refuse { side, status });
         }
+        ("drop", None, Some(_), None) => Harm::Drop,
+        ("corrupt", None, Some(_), None) => Harm::Corrupt,
+        ("close", None, Some(_), None) => Harm::Close,
+        ("delay", None, Some(_), Some(ms @ 0..=MAX_DELAY_MS)) => {
+            Harm::Delay(Duration::from_millis(ms.into()))
+        }
+        _ => {
+            return Err(format!(
+                "{what:?} is no fault like this: refuse takes a status from 300 to 599, drop, corrupt and \
+                 close take a frame, delay takes a frame and delayMs of at most {MAX_DELAY_MS}"
+            ));
+        }
+    };
+    match frame {
+        Some(number @ 1..) => Ok(Fault::Frame { from: side, number, harm }),
+        _ => Err("frames are counted from 1".to_owned()),
     }
 }
 
@@ -128,7 +83,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Script, String> {
-        serde_json::from_str::<WrittenScript>(text).map_err(|error| error.to_string())?.read()
+        super::read(serde_json::from_str(text).map_err(|error| error.to_string())?)
     }
 
     #[test]

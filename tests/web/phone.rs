@@ -17,7 +17,7 @@ use cabled::channel::websocket::Connector;
 use cabled::ctap::{
     CredentialParameters, ES256, MakeCredentialRequest, Options, RpEntity, UserEntity,
 };
-use cabled::frontend::web::Web;
+use cabled::frontend::web;
 use cabled::hybrid::tunnel::TunnelServiceId;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -62,8 +62,8 @@ impl Phone {
         let folder = TempDir::new().unwrap();
         let (setup, store) = setup(folder.path());
         let service = Service::new(setup).unwrap();
-        let web = Web::bind(service.clone(), 0, &mut rand_core::OsRng).await.unwrap();
-        let link = web.link();
+        let web = web::phone::bind(service.clone(), 0, &mut rand_core::OsRng).await.unwrap();
+        let link = web.links().fresh(&mut rand_core::OsRng);
         let (stop, stopped) = oneshot::channel::<()>();
         let served = tokio::spawn(web.serve(async {
             let _either = stopped.await;

@@ -32,7 +32,7 @@ use crate::desktop::Bus;
 use crate::desktop::fingerprint::{Limits, Reader};
 use crate::desktop::notify::Notifier;
 use crate::frontend::grpc::{self, Advice, Listener};
-use crate::frontend::web::Web;
+use crate::frontend::web;
 
 /// How long transactions that run may take to hang up.
 const FAREWELL: Duration = Duration::from_secs(10);
@@ -149,12 +149,12 @@ impl Run {
         service: &Service,
     ) -> Result<Option<oneshot::Sender<()>>, Failure> {
         let Some(port) = self.web else { return Ok(None) };
-        let web = Web::bind(service.clone(), port, &mut system::random()).await;
+        let web = web::phone::bind(service.clone(), port, &mut system::random()).await;
         let web = web.map_err(|error| {
             let error = format!("the page cannot be shown at 127.0.0.1, port {port}: {error}");
             Failure::new(Status::Failure, error, "name another port, or none, with --web")
         })?;
-        let link = web.link();
+        let link = web.links().fresh(&mut system::random());
         let words = format!("The phone's page, for one browser on this machine: {link}");
         reporter.step("web", &words, json!({ "link": link }));
         let (stop, stopped) = oneshot::channel::<()>();

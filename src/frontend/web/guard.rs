@@ -1,5 +1,6 @@
 //! Who may: a token that works once, then a session that no script can read; and only this page.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,11 +10,13 @@ use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use rand_core::CryptoRngCore;
+use tokio::time::{Duration, Instant};
 
 use crate::secret::Secret;
 
 const ENTER: &str = "/enter/";
-const SESSION: &str = "cabled-phone";
+/// Links that wait to be followed.
+const MAX_LINKS: usize = 8;
 
 /// No script, style or picture from elsewhere, no frame around the page, and no trace of it.
 const HEADERS: [(&str, &str); 8] = [
@@ -31,35 +34,65 @@ const HEADERS: [(&str, &str); 8] = [
     ("x-frame-options", "DENY"),
 ];
 
+/// What is each page's own.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Face {
+    /// The name of the cookie; those of all ports of a machine lie together.
+    pub(super) session: &'static str,
+    /// What to tell whoever has no way in.
+    pub(super) closed: &'static str,
+    /// How long a link may wait to be followed.
+    pub(super) lifetime: Option<Duration>,
+}
+
 /// The way in.
 #[derive(Debug)]
 pub(super) struct Door {
+    face: Face,
     host: String,
     origin: String,
-    token: Secret<32>,
     session: Secret<32>,
-    used: Mutex<bool>,
+    links: Mutex<VecDeque<Link>>,
+}
+
+/// Works once, and not for ever.
+#[derive(Debug)]
+struct Link {
+    token: Secret<32>,
+    until: Option<Instant>,
 }
 
 impl Door {
-    pub(super) fn new(address: SocketAddr, mut rng: &mut (dyn CryptoRngCore + Send)) -> Self {
+    pub(super) fn new(
+        face: Face,
+        address: SocketAddr,
+        mut rng: &mut (dyn CryptoRngCore + Send),
+    ) -> Self {
         let host = address.to_string();
         let origin = format!("http://{host}");
-        let (token, session) = (Secret::random(&mut rng), Secret::random(&mut rng));
-        Self { host, origin, token, session, used: Mutex::new(false) }
+        let session = Secret::random(&mut rng);
+        Self { face, host, origin, session, links: Mutex::default() }
     }
 
-    pub(super) fn link(&self) -> String {
-        format!("{}{ENTER}{}", self.origin, hex(self.token.expose()))
+    pub(super) fn link(&self, now: Instant, mut rng: &mut (dyn CryptoRngCore + Send)) -> String {
+        let token = Secret::random(&mut rng);
+        let link = format!("{}{ENTER}{}", self.origin, hex(token.expose()));
+        let until = self.face.lifetime.map(|lifetime| now + lifetime);
+        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        links.push_back(Link { token, until });
+        if links.len() > MAX_LINKS {
+            links.pop_front();
+        }
+        link
     }
 
-    /// Whether this is the token, for the first time.
-    fn admits(&self, token: &str) -> bool {
-        let right = is(&self.token, token);
-        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        let admits = right && !*used;
-        *used |= right;
-        admits
+    /// Whether this is the token of a link, for the first time and in time.
+    fn admits(&self, token: &str, now: Instant) -> bool {
+        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        links.retain(|link| link.until.is_none_or(|until| now < until));
+        let waiting = links.len();
+        links.retain(|link| !is(&link.token, token));
+        links.len() < waiting
     }
 
     fn knows(&self, request: &Request) -> bool {
@@ -67,7 +100,7 @@ impl Door {
         let mut pairs = cookies
             .flat_map(|cookies| cookies.split(';'))
             .filter_map(|pair| pair.trim().split_once('='));
-        pairs.any(|(name, value)| name == SESSION && is(&self.session, value))
+        pairs.any(|(name, value)| name == self.face.session && is(&self.session, value))
     }
 
     /// It names this address, and if it changes something it comes from this page: names of others
@@ -81,14 +114,14 @@ impl Door {
         host && (reads || (header(ORIGIN) == Some(self.origin.as_bytes()) && no_form))
     }
 
-    fn answer(&self, request: &Request) -> Option<Response> {
+    fn answer(&self, request: &Request, now: Instant) -> Option<Response> {
         if !self.is_own(request) {
             return Some((StatusCode::FORBIDDEN, "This is not for other pages.\n").into_response());
         }
         match request.uri().path().strip_prefix(ENTER) {
-            Some(token) if request.method() == Method::GET && self.admits(token) => {
-                let session = hex(self.session.expose());
-                let cookie = format!("{SESSION}={session}; Path=/; HttpOnly; SameSite=Strict");
+            Some(token) if request.method() == Method::GET && self.admits(token, now) => {
+                let (name, session) = (self.face.session, hex(self.session.expose()));
+                let cookie = format!("{name}={session}; Path=/; HttpOnly; SameSite=Strict");
                 Some(
                     (StatusCode::SEE_OTHER, [(SET_COOKIE, cookie), (LOCATION, "/".into())])
                         .into_response(),
@@ -99,18 +132,14 @@ impl Door {
                 Some((StatusCode::SEE_OTHER, [(LOCATION, "/")]).into_response())
             }
             None if self.knows(request) => None,
-            _ => {
-                let words = "This page opens with the link that cabled phone run --web printed. Each \
-                             link works once: for a new one, start it again.\n";
-                Some((StatusCode::UNAUTHORIZED, words).into_response())
-            }
+            _ => Some((StatusCode::UNAUTHORIZED, self.face.closed).into_response()),
         }
     }
 }
 
 /// Before everything else.
 pub(super) async fn guard(State(door): State<Arc<Door>>, request: Request, next: Next) -> Response {
-    let mut response = match door.answer(&request) {
+    let mut response = match door.answer(&request, Instant::now()) {
         Some(response) => response,
         None => next.run(request).await,
     };

@@ -1,18 +1,18 @@
-//! The phone's face: a page on loopback with pending questions and passkeys.
+//! Pages on loopback: the [`phone`]'s, with pending questions and passkeys.
 //!
 //! ```text
-//!  browser ──> guard (whose page is it, who may) ──> api ──> authenticator::service
-//!         └──> page (files compiled in)
+//!  browser ──> guard (whose page is it, who may) ──> phone/api ──> authenticator::service
+//!                                            └─────> files (compiled in)
 //! ```
 //!
 //! Other pages in the same browser, and other users of the machine, can reach a port on loopback. So
 //! the way in is a link with a token that works once, each request has to name this very address, and
 //! what changes something has to come from this page. May depend on `authenticator` and on axum.
 
-mod api;
+mod files;
 mod guard;
-mod page;
-mod view;
+mod news;
+pub mod phone;
 
 use std::future::Future;
 use std::io;
@@ -25,12 +25,12 @@ use axum::middleware;
 use rand_core::CryptoRngCore;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
-use self::guard::Door;
+use self::guard::{Door, Face};
 use super::loopback;
-use crate::authenticator::service::Service;
 
-/// Larger than any request of the page.
+/// Larger than any request of the pages.
 const MAX_BODY: usize = 16 << 10;
 
 /// A page that listens.
@@ -39,39 +39,50 @@ pub struct Web {
     listener: TcpListener,
     address: SocketAddr,
     door: Arc<Door>,
-    service: Service,
+    router: Router,
     stop: watch::Sender<bool>,
 }
 
+/// Links into a page; clones lead into the same one.
+#[derive(Clone, Debug)]
+pub struct Links(Arc<Door>);
+
+impl Links {
+    /// A link that lets one browser in, once. Whoever has it can do what the page can: keep it out of
+    /// logs. So many may wait to be followed; one more takes the place of the oldest.
+    #[must_use]
+    pub fn fresh(&self, rng: &mut (dyn CryptoRngCore + Send)) -> String {
+        self.0.link(Instant::now(), rng)
+    }
+}
+
 impl Web {
-    /// Listens on 127.0.0.1; port 0 takes a free one.
-    ///
-    /// # Errors
-    ///
-    /// The port cannot be had.
-    pub async fn bind(
-        service: Service,
+    /// Listens on 127.0.0.1; port 0 takes a free one. The routes are told when to end.
+    async fn bind(
+        face: Face,
         port: u16,
         rng: &mut (dyn CryptoRngCore + Send),
+        routes: impl FnOnce(watch::Receiver<bool>) -> Router,
     ) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
         let address = listener.local_addr()?;
-        let door = Arc::new(Door::new(address, rng));
-        Ok(Self { listener, address, door, service, stop: watch::Sender::new(false) })
+        let door = Arc::new(Door::new(face, address, rng));
+        let stop = watch::Sender::new(false);
+        let router = routes(stop.subscribe())
+            .layer(DefaultBodyLimit::max(MAX_BODY))
+            .layer(middleware::from_fn_with_state(Arc::clone(&door), guard::guard));
+        Ok(Self { listener, address, door, router, stop })
     }
 
-    /// The link that lets one browser in, once. Whoever has it can see and delete passkeys, as far as
-    /// the store is unlocked, but approve nothing without the PIN: keep it out of logs.
+    /// Where links into it come from.
     #[must_use]
-    pub fn link(&self) -> String {
-        self.door.link()
+    pub fn links(&self) -> Links {
+        Links(Arc::clone(&self.door))
     }
 
     /// Serves until `stop` resolves, and then ends what is still open.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
-        let Self { listener, door, service, stop: stopping, .. } = self;
-        let router = router(&door, service, stopping.subscribe());
-        loopback::serve(listener, router, stopping, stop).await;
+        loopback::serve(self.listener, self.router, self.stop, stop).await;
     }
 
     /// Where it listens.
@@ -79,11 +90,4 @@ impl Web {
     pub fn address(&self) -> SocketAddr {
         self.address
     }
-}
-
-fn router(door: &Arc<Door>, service: Service, stopped: watch::Receiver<bool>) -> Router {
-    api::routes(service, stopped)
-        .merge(page::routes())
-        .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(middleware::from_fn_with_state(Arc::clone(door), guard::guard))
 }

@@ -8,8 +8,14 @@ use rand_core::SeedableRng as _;
 
 use super::*;
 
+const FACE: Face = Face {
+    session: "cabled-test",
+    closed: "Not without a link.\n",
+    lifetime: Some(Duration::from_secs(120)),
+};
+
 fn door() -> Door {
-    Door::new((Ipv4Addr::LOCALHOST, 4711).into(), &mut ChaCha20Rng::seed_from_u64(1))
+    Door::new(FACE, (Ipv4Addr::LOCALHOST, 4711).into(), &mut ChaCha20Rng::seed_from_u64(1))
 }
 
 fn request(method: Method, path: &str, headers: &[(HeaderName, &str)]) -> Request {
@@ -23,22 +29,22 @@ fn request(method: Method, path: &str, headers: &[(HeaderName, &str)]) -> Reques
 const HERE: (HeaderName, &str) = (HOST, "127.0.0.1:4711");
 
 fn cookie(door: &Door) -> String {
-    format!("other=1; {SESSION}={}", hex(door.session.expose()))
+    format!("other=1; {}={}", FACE.session, hex(door.session.expose()))
 }
 
 fn status(door: &Door, request: &Request) -> Option<u16> {
-    door.answer(request).map(|response| response.status().as_u16())
+    door.answer(request, Instant::now()).map(|response| response.status().as_u16())
 }
 
 #[test]
 fn a_link_works_once_and_stays_harmless() {
     let door = door();
-    let link = door.link();
+    let link = door.link(Instant::now(), &mut ChaCha20Rng::seed_from_u64(2));
     let path = link.strip_prefix("http://127.0.0.1:4711").unwrap();
     let wrong = format!("{}0", &path[..path.len() - 1]);
     let other = if wrong == path { format!("{}1", &path[..path.len() - 1]) } else { wrong };
     assert_eq!(status(&door, &request(Method::GET, &other, &[HERE])), Some(401));
-    let entered = door.answer(&request(Method::GET, path, &[HERE])).unwrap();
+    let entered = door.answer(&request(Method::GET, path, &[HERE]), Instant::now()).unwrap();
     assert_eq!(entered.status(), StatusCode::SEE_OTHER);
     let set = entered.headers()[SET_COOKIE].to_str().unwrap();
     assert!(set.ends_with("; Path=/; HttpOnly; SameSite=Strict"));
@@ -49,6 +55,28 @@ fn a_link_works_once_and_stays_harmless() {
     let again = request(Method::GET, path, &[HERE, (COOKIE, session)]);
     assert_eq!(status(&door, &again), Some(303));
     assert!(!session.contains(path.strip_prefix(ENTER).unwrap()), "the token is no session");
+}
+
+#[test]
+fn links_wait_for_a_while_and_not_in_any_number() {
+    let door = door();
+    let (rng, start) = (&mut ChaCha20Rng::seed_from_u64(3), Instant::now());
+    let token = |link: String| link.rsplit('/').next().unwrap().to_owned();
+    let late = token(door.link(start, rng));
+    let in_time = token(door.link(start + Duration::from_secs(1), rng));
+    assert_ne!(late, in_time);
+    let now = start + Duration::from_secs(120);
+    assert!(!door.admits(&late, now), "its time is over");
+    assert!(door.admits(&in_time, now));
+    assert!(!door.admits(&in_time, now), "it was followed");
+    let many: Vec<_> = (0..=MAX_LINKS).map(|_| token(door.link(now, rng))).collect();
+    assert!(!door.admits(&many[0], now), "it made room");
+    assert!(many[1..].iter().all(|token| door.admits(token, now)));
+    assert!(door.links.lock().unwrap().is_empty());
+    // One that may wait for ever does.
+    let door = Door::new(Face { lifetime: None, ..FACE }, (Ipv4Addr::LOCALHOST, 4711).into(), rng);
+    let link = token(door.link(start, rng));
+    assert!(door.admits(&link, start + Duration::from_secs(1_000_000)));
 }
 
 #[test]

@@ -1,28 +1,8 @@
 // Shows what /api/state says and asks for it again whenever /api/news has a word. All texts go in as
 // text, never as markup: they come from laptops and web sites.
-const $ = (selector) => document.querySelector(selector);
+import { $, asker, element, follow, when } from "/common.js";
 
-function element(name, attributes = {}, ...children) {
-  const made = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) {
-    if (key === "on") made.addEventListener("click", value);
-    else if (value !== false && value !== null) made.setAttribute(key, value === true ? "" : value);
-  }
-  made.append(...children.filter((child) => child !== null));
-  return made;
-}
-
-async function ask(method, path, body) {
-  const options = { method, headers: {} };
-  if (method !== "GET") {
-    options.headers["content-type"] = "application/json";
-    options.body = JSON.stringify(body ?? {});
-  }
-  const response = await fetch(path, options);
-  const answer = await response.json().catch(() => ({}));
-  if (!response.ok) throw Object.assign(new Error(problem(answer)), { cause: answer.cause });
-  return answer;
-}
+const ask = asker(problem);
 
 function problem(answer) {
   switch (answer.cause) {
@@ -34,7 +14,6 @@ function problem(answer) {
   }
 }
 
-const when = (seconds) => (seconds ? new Date(seconds * 1000).toLocaleString([], { dateStyle: "medium", timeStyle: "short" }) : "never");
 const named = (account) => account.name || account.displayName || "(no name)";
 
 function headline(question) {
@@ -261,8 +240,4 @@ $("#prune-open").addEventListener("click", pruning);
 $("#export-open").addEventListener("click", exporting);
 $("#lock").addEventListener("click", () => ask("POST", "/api/lock").then(refresh));
 
-const news = new EventSource("/api/news");
-news.onmessage = () => refresh().catch(() => {});
-news.onopen = () => { $("#offline").hidden = true; refresh().catch(() => {}); };
-news.onerror = () => { $("#offline").hidden = false; };
-refresh().catch(() => { $("#offline").hidden = false; });
+follow(refresh);

@@ -1,12 +1,11 @@
 //! What the page asks for, in JSON.
 
 use std::convert::Infallible;
-use std::time::Duration;
 
 use axum::extract::{Path, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderName, StatusCode};
-use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
@@ -16,14 +15,12 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use zeroize::Zeroizing;
 
+use super::super::news::news;
 use super::view;
 use crate::authenticator::service::{Error, MoveId, QuestionId, Service};
 use crate::authenticator::store::exchange::Lock;
 use crate::authenticator::store::{self, PinError};
 use crate::authenticator::{CredentialId, Pin};
-
-/// Between two signs of life, so that a page that is gone is noticed.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
 
 #[derive(Clone)]
 struct Desk {
@@ -36,7 +33,7 @@ type Answer = Result<Json<Value>, Refusal>;
 pub(super) fn routes(service: Service, stopped: watch::Receiver<bool>) -> Router {
     Router::new()
         .route("/api/state", get(state))
-        .route("/api/news", get(news))
+        .route("/api/news", get(told))
         .route("/api/unlock", post(unlock))
         .route("/api/lock", post(lock))
         .route("/api/questions/{id}/approve", post(approve))
@@ -60,19 +57,14 @@ async fn state(State(desk): State<Desk>) -> Answer {
     Ok(Json(json!({ "locked": locked, "questions": questions, "passkeys": passkeys })))
 }
 
-/// A word whenever something happened; what, the page then asks for.
-async fn news(State(desk): State<Desk>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+async fn told(State(desk): State<Desk>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let mut events = desk.service.events(None);
     events.skip_to_now();
-    let told =
-        futures_util::stream::unfold((events, desk.stopped), |(mut events, mut stopped)| async {
-            let event = tokio::select! {
-                event = events.next() => event?,
-                _ = stopped.wait_for(|stop| *stop) => return None,
-            };
-            Some((Ok(Event::default().data(event.number.to_string())), (events, stopped)))
-        });
-    Sse::new(told).keep_alive(KeepAlive::new().interval(SIGN_OF_LIFE))
+    let numbers = futures_util::stream::unfold(events, |mut events| async {
+        let number = events.next().await?.number;
+        Some((number, events))
+    });
+    news(numbers, desk.stopped)
 }
 
 #[derive(Deserialize)]

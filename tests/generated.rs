@@ -52,7 +52,7 @@ fn the_phones_code_is_that_of_its_schema() {
 
 #[test]
 fn the_laptops_code_is_that_of_its_schema() {
-    let secret = ["Listening"];
+    let secret = ["Listening", "OpenPageResponse"];
     check(
         "cabled.control.v1",
         "cabled/control/v1/control.proto",

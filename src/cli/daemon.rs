@@ -2,6 +2,7 @@
 
 mod carry;
 mod key;
+mod page;
 mod socket;
 mod there;
 
@@ -21,8 +22,8 @@ use super::{advice, ceremony, laptop, linked, plugged, qr, system, systemd};
 use crate::channel::l2cap::Framing;
 use crate::client::ceremony::Error;
 use crate::client::{Client, Config};
-use crate::frontend::Listener;
-use crate::frontend::control::{self, Advice, Words};
+use crate::frontend::control;
+use crate::frontend::{Advice, Listener, Words};
 
 /// How long what runs may take to end in order.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -43,6 +44,10 @@ pub(crate) struct Daemon {
         num_args = 0..=1, require_equals = true, default_missing_value = "yes"
     )]
     uhid: Option<key::Wanted>,
+    /// Show codes on a page for browsers on this machine, too: cabled page; at this port [default: a free
+    /// one]
+    #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "0", require_equals = true)]
+    web: Option<u16>,
     /// Offer Bluetooth alone too: works without internet, some phones refuse such a code
     #[arg(long)]
     offline: bool,
@@ -70,7 +75,9 @@ impl Daemon {
         let service = ceremony::here(self.client()?, laptop::receipts(), self.key.phones());
         let key = key::plug_in(ui, self.uhid, &service)?;
         let (stop, stopped) = oneshot::channel::<()>();
-        let serving = control::serve(service.clone(), listener, WORDS, async {
+        let page = page::show(ui, self.web, &service).await?;
+        let doorkeeper = page.as_ref().map(page::Page::doorkeeper);
+        let serving = control::serve(service.clone(), listener, WORDS, doorkeeper, async {
             let _dropped_is_stopped_too = stopped.await;
         });
         let mut serving = std::pin::pin!(serving);
@@ -91,6 +98,7 @@ impl Daemon {
         tell(ui, "stopping", words, json!({}))?;
         service.stop(FAREWELL).await;
         drop(stop);
+        drop(page);
         // A client that does not let go ends with the program.
         let _late = tokio::time::timeout(CLIENTS, serving).await;
         tell(ui, "stopped", "Stopped.", json!({}))

@@ -6,6 +6,8 @@
 mod advice;
 mod args;
 mod bench;
+#[cfg(target_os = "linux")]
+mod browse;
 #[cfg(any(feature = "camera", test))]
 mod camera;
 mod ceremony;
@@ -24,6 +26,7 @@ mod inspect;
 mod laptop;
 mod linked;
 mod local;
+mod page;
 mod pam;
 mod phone;
 mod places;
@@ -80,6 +83,7 @@ enum Command {
     Daemon(daemon::Daemon),
     Watch(watch::Watch),
     Touch(watch::Touch),
+    Page(page::Page),
     Receipts(receipts::Command),
     Phones(linked::Command),
     Ssh(ssh::Command),
@@ -108,6 +112,7 @@ impl Command {
             Self::Daemon(command) => command.run(ui).await,
             Self::Watch(command) => command.run(ui).await,
             Self::Touch(command) => command.run(ui).await,
+            Self::Page(command) => command.run(ui).await,
             Self::Receipts(command) => command.run(ui).await,
             Self::Phones(command) => command.run(ui).await,
             Self::Ssh(command) => command.run(ui).await,

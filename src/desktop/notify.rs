@@ -26,6 +26,8 @@ const MOST: usize = 8;
 const RESTARTS: usize = 3;
 /// How long the desktop's service may be away.
 const AWAY: Duration = Duration::from_secs(10);
+/// Bytes of the longest token that a desktop may give for a window to come to the front.
+const MAX_TOKEN: usize = 512;
 
 /// What is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,9 +68,19 @@ pub struct Notifier {
 
 /// A question on the screen, withdrawn when this is dropped.
 pub struct Shown {
+    notifier: Notifier,
     peer: Peer,
+    can: Can,
     card: Card,
     buttons: usize,
+    activation: Option<String>,
+}
+
+/// What the desktop's service is able to.
+#[derive(Clone, Copy)]
+struct Can {
+    actions: bool,
+    markup: bool,
 }
 
 /// Takes the notification away on drop, unless it is gone.
@@ -98,7 +110,10 @@ impl Notifier {
     pub async fn ask(&self, question: &Question) -> Result<Answer, Error> {
         let mut restarts = 0;
         loop {
-            let asked = async { self.show(question).await?.answer().await };
+            let asked = async {
+                let mut shown = self.show(question).await?;
+                shown.answer().await
+            };
             match asked.await {
                 Err(Error::Vanished(_)) if restarts < RESTARTS => restarts += 1,
                 other => return other,
@@ -117,22 +132,34 @@ impl Notifier {
         let peer = Peer::find(&self.bus, SERVICE).await?;
         let caller = peer.caller();
         let can: Vec<String> = caller.call(PATH, NAME, "GetCapabilities", &()).await?;
-        let can = |what: &str| can.iter().any(|one| one == what);
-        let buttons = if can("actions") { question.buttons.len().min(MOST) } else { 0 };
-        let actions = question.actions(buttons);
-        let body = question.body(buttons > 0, can("body-markup"));
+        let has = |what: &str| can.iter().any(|one| one == what);
+        let can = Can { actions: has("actions"), markup: has("body-markup") };
+        let card = self.notify(caller, can, 0, question).await?;
+        let (notifier, buttons) = (self.clone(), question.shown_buttons(can));
+        Ok(Shown { notifier, peer, can, card, buttons, activation: None })
+    }
+
+    /// Shows a question, in the place of the one of this number if it is not 0.
+    async fn notify(
+        &self,
+        caller: Caller,
+        can: Can,
+        replaces: u32,
+        question: &Question,
+    ) -> Result<Card, Error> {
+        let actions = question.actions(question.shown_buttons(can));
+        let body = question.body(question.shown_buttons(can) > 0, can.markup);
         let hints = self.hints(question.urgent);
         let never = if question.urgent { 0 } else { -1 };
         let summary = text::line(&question.summary);
-        let body = (self.app.clone(), 0_u32, "", summary, body, actions, hints, never);
+        let body = (self.app.clone(), replaces, "", summary, body, actions, hints, never);
         let (give, take) = oneshot::channel();
         // Goes on when this future is dropped: what the desktop shows late is then taken away at once.
         tokio::spawn(async move {
             let id = caller.call::<_, u32>(PATH, NAME, "Notify", &body).await;
             drop(give.send(id.map(|id| Card { caller, id, open: true })));
         });
-        let card = take.await.map_err(|_| Error::Vanished(NAME))??;
-        Ok(Shown { peer, card, buttons })
+        take.await.map_err(|_| Error::Vanished(NAME))?
     }
 
     fn hints(&self, urgent: bool) -> HashMap<&'static str, Value<'static>> {
@@ -149,6 +176,10 @@ impl Notifier {
 }
 
 impl Question {
+    fn shown_buttons(&self, can: Can) -> usize {
+        if can.actions { self.buttons.len().min(MOST) } else { 0 }
+    }
+
     /// Pairs of a key and a label. Touching the text is the key "default".
     fn actions(&self, buttons: usize) -> Vec<String> {
         let shown = self.buttons.iter().take(buttons).enumerate();
@@ -172,23 +203,55 @@ impl Shown {
         self.buttons > 0
     }
 
-    /// Waits for the user, without a limit.
+    /// Waits for the user, without a limit. Cancel safe.
     ///
     /// # Errors
     ///
     /// [`Error::Vanished`], [`Error::Flood`] and [`Error::Nonsense`].
-    pub async fn answer(mut self) -> Result<Answer, Error> {
+    pub async fn answer(&mut self) -> Result<Answer, Error> {
         loop {
             let signal = self.peer.signal().await?;
             let header = signal.header();
             let answer = match header.member().map(|member| member.as_str()) {
                 Some("ActionInvoked") => self.action(&read::<(u32, String)>(&signal, NAME)?),
                 Some("NotificationClosed") => self.closed(read::<(u32, u32)>(&signal, NAME)?),
+                Some("ActivationToken") => {
+                    self.activation(read::<(u32, String)>(&signal, NAME)?);
+                    None
+                }
                 _ => None,
             };
             if let Some(answer) = answer {
                 return Ok(answer);
             }
+        }
+    }
+
+    /// Shows another question in the place of this one. One that the user had put aside appears again.
+    ///
+    /// # Errors
+    ///
+    /// As [`Notifier::show`].
+    pub async fn replace(&mut self, question: &Question) -> Result<(), Error> {
+        let replaces = if self.card.open { self.card.id } else { 0 };
+        let card = self.notifier.notify(self.peer.caller(), self.can, replaces, question).await?;
+        // The same on the screen: it is not to be taken away with what stood there.
+        self.card.open &= self.card.id != card.id;
+        self.card = card;
+        self.buttons = question.shown_buttons(self.can);
+        Ok(())
+    }
+
+    /// What the desktop gave along with the last answer, so that a window that follows from it comes to
+    /// the front. Once.
+    pub fn take_activation(&mut self) -> Option<String> {
+        self.activation.take()
+    }
+
+    /// It precedes the answer.
+    fn activation(&mut self, (id, token): (u32, String)) {
+        if id == self.card.id && token.len() <= MAX_TOKEN {
+            self.activation = Some(token);
         }
     }
 

@@ -1,18 +1,21 @@
-//! A look at the screen through the desktop's portal: `org.freedesktop.portal.Screenshot`, version 2.
+//! What the desktop's portal does for programs: a look at the screen (`org.freedesktop.portal.Screenshot`,
+//! version 2), and links opened (`org.freedesktop.portal.OpenURI`).
 //!
 //! Wayland lets no program look at others; the portal does, after the user agreed. It answers in two
 //! steps: a call gives the path of a request, on which a signal tells how it went. The picture is a file
-//! that the portal made for this call, and that is removed when it has been read. Depends on the sibling
-//! `bus`.
+//! that the portal made for this call, and that is removed when it has been read. A browser that the
+//! portal starts is no child of ours: it inherits none of a service's restrictions. Depends on the
+//! sibling `bus`.
 
 use std::collections::HashMap;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde::Serialize;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
-use zbus::zvariant::{OwnedObjectPath, OwnedValue, Value};
+use zbus::zvariant::{DynamicType, OwnedObjectPath, OwnedValue, Value};
 
 use super::Error;
 use super::bus::{Bus, Caller, Peer, Service, read};
@@ -20,6 +23,7 @@ use super::bus::{Bus, Caller, Peer, Service, read};
 const NAME: &str = "org.freedesktop.portal.Desktop";
 const PATH: &str = "/org/freedesktop/portal/desktop";
 const SCREENSHOT: &str = "org.freedesktop.portal.Screenshot";
+const OPEN_URI: &str = "org.freedesktop.portal.OpenURI";
 const REQUEST: &str = "org.freedesktop.portal.Request";
 const SERVICE: Service = Service { name: NAME, signals: REQUEST };
 /// For the user to agree, and perhaps to choose a part of the screen.
@@ -61,23 +65,14 @@ struct Request {
 }
 
 async fn shoot(bus: &Bus, token: &str, interactive: bool, most: u64) -> Result<Look, Error> {
-    let mut peer = Peer::find(bus, SERVICE).await?;
-    let caller = peer.caller();
-    let expected = request_path(&peer.own_name().unwrap_or_default(), token);
-    let mut request = Request { caller: caller.clone(), path: expected, open: true };
     let options = HashMap::from([
         ("handle_token", Value::from(token)),
         ("interactive", Value::from(interactive)),
         // Not to be seen in the picture: a dialog that stays in front of the code.
         ("modal", Value::from(false)),
     ]);
-    let handle: OwnedObjectPath =
-        caller.call(PATH, SCREENSHOT, "Screenshot", &("", options)).await?;
-    // Portals before version 0.9 choose a path of their own.
-    handle.as_str().clone_into(&mut request.path);
-    let answered = timeout(PATIENCE, response(&mut peer, &request.path)).await;
-    let (code, mut results) = answered.map_err(|_| Error::NoAnswer(NAME, PATIENCE))??;
-    request.open = false;
+    let (code, mut results) =
+        requested(bus, token, SCREENSHOT, "Screenshot", &("", options)).await?;
     match code {
         0 => {}
         1 => return Ok(Look::Declined),
@@ -88,6 +83,54 @@ async fn shoot(bus: &Bus, token: &str, interactive: bool, most: u64) -> Result<L
     let bytes = tokio::task::spawn_blocking(move || take(&file, most)).await;
     let bytes = bytes.map_err(|gone| Error::Picture(io::Error::other(gone)))?;
     bytes.map(Look::Picture).map_err(Error::Picture)
+}
+
+/// Has the desktop open a link with the program that its user chose for such links. `token` is as for
+/// [`screenshot`]; `activation`, from a notification, lets the program's window come to the front.
+///
+/// # Errors
+///
+/// [`Error::NoService`] without a portal, [`Error::Refused`] from one that opens no links,
+/// [`Error::Dismissed`] if the user closed its dialog or no program is there for the link,
+/// [`Error::Vanished`], [`Error::NoAnswer`], [`Error::Nonsense`].
+pub async fn open_link(
+    bus: &Bus,
+    token: &str,
+    link: &str,
+    activation: Option<&str>,
+) -> Result<(), Error> {
+    let mut options = HashMap::from([("handle_token", Value::from(token))]);
+    if let Some(activation) = activation {
+        options.insert("activation_token", Value::from(activation));
+    }
+    match requested(bus, token, OPEN_URI, "OpenURI", &("", link, options)).await? {
+        (0, _) => Ok(()),
+        _ => Err(Error::Dismissed(NAME)),
+    }
+}
+
+/// Asks for something, and waits for how it went.
+async fn requested<B>(
+    bus: &Bus,
+    token: &str,
+    interface: &str,
+    method: &str,
+    body: &B,
+) -> Result<(u32, HashMap<String, OwnedValue>), Error>
+where
+    B: Serialize + DynamicType + Sync,
+{
+    let mut peer = Peer::find(bus, SERVICE).await?;
+    let caller = peer.caller();
+    let expected = request_path(&peer.own_name().unwrap_or_default(), token);
+    let mut request = Request { caller: caller.clone(), path: expected, open: true };
+    let handle: OwnedObjectPath = caller.call(PATH, interface, method, body).await?;
+    // Portals before version 0.9 choose a path of their own.
+    handle.as_str().clone_into(&mut request.path);
+    let answered = timeout(PATIENCE, response(&mut peer, &request.path)).await;
+    let answered = answered.map_err(|_| Error::NoAnswer(NAME, PATIENCE))??;
+    request.open = false;
+    Ok(answered)
 }
 
 async fn response(

@@ -19,6 +19,8 @@ pub(crate) mod serving;
 mod socket;
 #[cfg(feature = "web")]
 pub mod web;
+#[cfg(any(feature = "grpc", feature = "web"))]
+mod words;
 
 #[cfg(feature = "control")]
 pub use self::dial::SocketError;
@@ -28,3 +30,5 @@ pub use self::refusal::CAUSE;
 pub use self::serving::MAX_CONNECTIONS;
 #[cfg(feature = "grpc")]
 pub use self::socket::Listener;
+#[cfg(any(feature = "grpc", feature = "web"))]
+pub use self::words::{Advice, Words};

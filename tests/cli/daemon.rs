@@ -24,13 +24,18 @@ impl Laptop {
     }
 
     fn daemon(place: &Place) -> Program {
+        let mut daemon = Self::daemon_with(place, &[]);
+        daemon.says(|line| line.contains("\"serving\""));
+        daemon
+    }
+
+    /// Not serving yet, perhaps.
+    fn daemon_with(place: &Place, more: &[&str]) -> Program {
         let (radio, socket) = (place.radio(), place.path("run/laptop.sock"));
         let words = ["daemon", "--json", "--radio", &radio, "--relay", &place.url];
         let mut command = Self::at_home(place, &words);
-        command.args(["--socket", &socket]);
-        let mut daemon = Program::of(command);
-        daemon.says(|line| line.contains("\"serving\""));
-        daemon
+        command.args(["--socket", &socket]).args(more);
+        Program::of(command)
     }
 
     /// The program with the receipts of this place.
@@ -116,6 +121,41 @@ fn a_registration_and_a_sign_in_go_through_the_daemon_and_others_watch() {
     laptop.command(&["receipts", "forget", "1"]).end().failed(2);
     watcher.signal("INT");
     watcher.end().succeeded();
+}
+
+#[test]
+fn the_way_to_the_page_is_told_to_who_asks_and_to_no_log() {
+    let place = Place::new();
+    let mut daemon = Laptop::daemon_with(&place, &["--web"]);
+    let web = daemon.says(|line| line.contains("\"web\""));
+    let web: Value = serde_json::from_str(&web).unwrap();
+    daemon.says(|line| line.contains("\"serving\""));
+    let mut laptop = Laptop { place, daemon: Some(daemon) };
+    let link = || laptop.command(&["page"]).end().succeeded().out[0].clone();
+    let (first, second) = (link(), link());
+    assert_ne!(first, second);
+    let url = web["url"].as_str().unwrap();
+    let token = |link: &str| {
+        let token = link.strip_prefix(&format!("{url}/enter/")).unwrap().to_owned();
+        assert_eq!(token.len(), 64);
+        token
+    };
+    let tokens = [token(&first), token(&second)];
+    let told = laptop.command(&["page", "--json"]).end().succeeded();
+    let told: Value = serde_json::from_str(&told.out[0]).unwrap();
+    assert_eq!(told["event"], "page");
+    token(told["link"].as_str().unwrap());
+    let daemon = laptop.daemon.take().unwrap();
+    daemon.signal("TERM");
+    let ended = daemon.end().succeeded();
+    for line in ended.out.iter().chain(&ended.err) {
+        assert!(tokens.iter().all(|token| !line.contains(token.as_str())), "{line}");
+    }
+    // A daemon that shows none says so.
+    laptop.daemon = Some(Laptop::daemon(&laptop.place));
+    let (error, hint) = laptop.command(&["page"]).end().failed(2);
+    assert_eq!(error, "the daemon shows no page");
+    assert_eq!(hint, "start it with: cabled daemon --web");
 }
 
 #[test]

@@ -170,7 +170,7 @@ async fn a_service_that_vanishes_is_an_error() {
     let none = notifier(&bus).show(&question()).await;
     assert!(matches!(none, Err(Error::NoService(NAME))));
     let fake = server(&bus, &["actions"]).await;
-    let note = notifier(&bus).show(&question()).await.unwrap();
+    let mut note = notifier(&bus).show(&question()).await.unwrap();
     fake.vanish().await;
     let gone = timeout(PATIENCE, note.answer()).await.unwrap();
     assert!(matches!(gone, Err(Error::Vanished(NAME))));
@@ -181,7 +181,7 @@ async fn a_service_that_vanishes_is_an_error() {
 async fn a_bus_that_ends_is_an_error() {
     let bus = PrivateBus::start().await.unwrap();
     let _fake = server(&bus, &["actions"]).await;
-    let note = notifier(&bus).show(&question()).await.unwrap();
+    let mut note = notifier(&bus).show(&question()).await.unwrap();
     let notifier = notifier(&bus);
     bus.stop().await.unwrap();
     let gone = timeout(PATIENCE, note.answer()).await.unwrap();

@@ -1,5 +1,5 @@
-//! The phone's page in a real Chromium: questions, passkeys, the lock, by mouse and by keyboard, narrow
-//! and wide, light and dark. Pictures land in `target/web`, for people to look at.
+//! The phone's page and the laptop's in a real Chromium: questions, passkeys, the lock, codes and what
+//! becomes of them, by mouse and by keyboard, narrow and wide, light and dark. Pictures land in `target/web`, for people to look at.
 //!
 //! Needs chromium: `tests/run web` runs it, a plain `cargo test` does not.
 #![cfg(all(feature = "cli", target_os = "linux"))]
@@ -14,10 +14,12 @@
 )]
 
 mod browser;
+mod codes;
 #[path = "../chromium/devtools.rs"]
 #[allow(dead_code, reason = "it serves another test too")]
 mod devtools;
 mod http;
+mod laptop;
 mod page;
 mod phone;
 

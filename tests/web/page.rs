@@ -13,7 +13,7 @@ use crate::devtools::Page;
 use crate::phone::{NOW, PIN, Phone, accounts};
 use crate::soon;
 
-async fn size(page: &mut Page, width: u32, dark: bool) {
+pub(crate) async fn size(page: &mut Page, width: u32, dark: bool) {
     let metrics =
         json!({ "width": width, "height": 780, "deviceScaleFactor": 1, "mobile": width < 500 });
     page.call("Emulation.setDeviceMetricsOverride", metrics).await;
@@ -22,14 +22,14 @@ async fn size(page: &mut Page, width: u32, dark: bool) {
     page.call("Emulation.setEmulatedMedia", media).await;
 }
 
-async fn picture(page: &mut Page, name: &str) {
+pub(crate) async fn picture(page: &mut Page, name: &str) {
     let folder =
         PathBuf::from(std::env::var("CABLED_PICTURES").unwrap_or_else(|_| "target/web".into()));
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join(format!("{name}.png")), page.picture().await).unwrap();
 }
 
-async fn key(page: &mut Page, name: &str) {
+pub(crate) async fn key(page: &mut Page, name: &str) {
     let text = if name == "Enter" { "\r" } else { "" };
     let code = if name == "Enter" { 13 } else { 9 };
     for kind in ["keyDown", "keyUp"] {

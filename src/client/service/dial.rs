@@ -27,7 +27,8 @@ pub(super) fn dial(
         Some(phone) => client.ring(phone.device.clone(), hint, way.patience(), rng),
         None => client.begin_asking(hint, (sources.clock)(), way.remember, rng),
     };
-    service.0.list.show(id, handle.qr_text().map(str::to_owned));
+    let rung = way.phone.as_ref().map(|phone| phone.name.clone());
+    service.0.list.show(id, handle.qr_text().map(str::to_owned), rung);
     (handle, tokio::spawn(tell(service.clone(), id, progress)))
 }
 
@@ -49,7 +50,7 @@ async fn tell(service: Service, id: TransactionId, mut progress: ProgressStream)
             Progress::Linked(device) => remember(&service, id, *device).await,
             step => {
                 if matches!(step, Progress::Connected { .. }) {
-                    service.0.list.show(id, None);
+                    service.0.list.show(id, None, None);
                 }
                 service.note(id, Happened::Step(step));
             }

@@ -36,6 +36,8 @@ struct Entries {
 struct Running {
     cancel: watch::Sender<bool>,
     code: Option<String>,
+    /// The name of the phone that is rung.
+    rung: Option<String>,
 }
 
 impl List {
@@ -54,7 +56,7 @@ impl List {
         entries.last += 1;
         let id = TransactionId(entries.last);
         let (cancel, cancelled) = watch::channel(false);
-        entries.running.insert(id, Running { cancel, code: None });
+        entries.running.insert(id, Running { cancel, code: None, rung: None });
         self.count.send_replace(entries.running.len());
         Ok((id, cancelled))
     }
@@ -65,15 +67,19 @@ impl List {
         self.count.send_replace(entries.running.len());
     }
 
-    /// The code that is shown from now on, or none any more.
-    pub(super) fn show(&self, id: TransactionId, code: Option<String>) {
+    /// The code that is shown from now on, or none any more; and the phone that is rung.
+    pub(super) fn show(&self, id: TransactionId, code: Option<String>, rung: Option<String>) {
         if let Some(running) = self.entries().running.get_mut(&id) {
-            running.code = code;
+            (running.code, running.rung) = (code, rung);
         }
     }
 
     pub(super) fn code(&self, id: TransactionId) -> Option<String> {
         self.entries().running.get(&id)?.code.clone()
+    }
+
+    pub(super) fn rung(&self, id: TransactionId) -> Option<String> {
+        self.entries().running.get(&id)?.rung.clone()
     }
 
     pub(super) fn running(&self) -> Vec<TransactionId> {
@@ -103,6 +109,10 @@ impl List {
 
     pub(super) fn owe(&self, id: TransactionId, receipt: ReceiptNumber) {
         self.entries().untaken.insert(id, receipt);
+    }
+
+    pub(super) fn untaken(&self) -> Vec<ReceiptNumber> {
+        self.entries().untaken.values().copied().collect()
     }
 
     pub(super) fn take(&self, id: TransactionId) -> Option<ReceiptNumber> {

@@ -11,9 +11,11 @@
 //! if it never does, the phone may have a passkey that no site knows, and everybody is told. Nothing
 //! here knows who the front ends are. May depend on siblings in `client` and on what these depend on.
 
+mod board;
 mod carrier;
 mod dial;
 mod journal;
+mod ledger;
 mod list;
 mod selection;
 mod transaction;
@@ -25,6 +27,7 @@ use std::time::Duration;
 
 use rand_core::CryptoRngCore;
 
+pub use self::board::{Board, Card, Stage};
 pub use self::carrier::Carrier;
 use self::journal::Journal;
 pub use self::journal::{About, Event, Events, Happened, KEPT_EVENTS, Purpose, TransactionId};
@@ -36,7 +39,7 @@ pub use self::way::Way;
 use super::Client;
 use super::ceremony::Ceremony;
 use super::phones::Phones;
-use super::receipts::{Receipt, ReceiptNumber, Receipts};
+use super::receipts::Receipts;
 use crate::hybrid::qr::Hint;
 
 /// Where time and randomness come from.
@@ -179,6 +182,12 @@ impl Service {
         self.0.list.code(transaction)
     }
 
+    /// The name of the phone that a transaction rings, as long as it waits for it.
+    #[must_use]
+    pub fn rung(&self, transaction: TransactionId) -> Option<String> {
+        self.0.list.rung(transaction)
+    }
+
     /// Whether phones may do without internet.
     #[must_use]
     pub fn offers_l2cap(&self) -> bool {
@@ -208,27 +217,6 @@ impl Service {
         Selection::begin(self).touched(patience).await
     }
 
-    /// The passkeys for this relying party that came through this laptop.
-    pub(super) async fn carried(&self, rp_id: &str) -> Vec<Vec<u8>> {
-        let rp_id = rp_id.to_owned();
-        let carried = self.with_receipts(move |all| all.carried(&rp_id)).await;
-        carried.ok().flatten().unwrap_or_default()
-    }
-
-    /// The program has the answer to its registration.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NoSuchTransaction`] if nobody holds it any more, or if nothing was to be taken.
-    pub async fn taken(&self, transaction: TransactionId) -> Result<(), Error> {
-        let receipt = self.0.list.take(transaction).ok_or(Error::NoSuchTransaction)?;
-        let at = (self.0.sources.clock)();
-        if let Err(error) = self.with_receipts(move |all| all.taken(receipt, at)).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "a receipt stays open");
-        }
-        Ok(())
-    }
-
     /// What happened and what will happen, in one transaction or in all.
     #[must_use]
     pub fn events(&self, only: Option<TransactionId>) -> Events {
@@ -241,38 +229,9 @@ impl Service {
         self.0.list.running()
     }
 
-    /// All receipts, oldest first.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Receipts::list`].
-    pub async fn receipts(&self) -> Result<Vec<(ReceiptNumber, Receipt)>, super::receipts::Error> {
-        Ok(self.with_receipts(Receipts::list).await?.unwrap_or_default())
-    }
-
-    /// Removes a receipt.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Receipts::forget`].
-    pub async fn forget(&self, receipt: ReceiptNumber) -> Result<(), super::receipts::Error> {
-        let known = self.with_receipts(move |all| all.forget(receipt)).await?;
-        known.ok_or(super::receipts::Error::NoSuchReceipt)
-    }
-
     /// Takes no more requests, ends what runs in order, and waits for that, at most so long.
     pub async fn stop(&self, patience: Duration) {
         self.0.list.stop(patience).await;
-    }
-
-    /// Does something with the receipts, on a thread that may wait for a disk; `None` without any.
-    async fn with_receipts<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Receipts) -> Result<T, super::receipts::Error> + Send + 'static,
-    ) -> Result<Option<T>, super::receipts::Error> {
-        let Some(receipts) = self.0.receipts.clone() else { return Ok(None) };
-        let done = tokio::task::spawn_blocking(move || work(&receipts)).await;
-        done.unwrap_or(Err(super::receipts::Error::Damaged)).map(Some)
     }
 
     fn note(&self, transaction: TransactionId, what: Happened) {

@@ -8,9 +8,10 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::time::sleep;
 use tonic::Status;
 
-use super::convert::{self, Words};
+use super::convert;
 use super::v1;
 use crate::client::service::{Events, Happened, Service, Transaction};
+use crate::frontend::words::Words;
 
 /// Events on their way to a client.
 const QUEUE: usize = 16;

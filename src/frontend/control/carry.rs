@@ -9,13 +9,14 @@ use futures_util::stream::BoxStream;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tonic::{Code, Status};
 
-use super::convert::{self, Words};
+use super::convert;
 use super::v1;
 use super::v1::carry_request::Part as Asked;
 use super::v1::carry_response::Part;
 use crate::client::ceremony::Error;
 use crate::client::service::{Carrier, Events, Service};
 use crate::frontend::refusal::{bad_request, caused};
+use crate::frontend::words::Words;
 
 /// Messages on their way to a client.
 const QUEUE: usize = 16;

@@ -1,6 +1,6 @@
 //! The service's terms as messages of the schema. Pure but for the code, which the service has.
 //!
-//! Depends on `client` and the generated code only.
+//! Depends on `client`, the sibling `words` and the generated code only.
 
 use super::v1;
 use crate::client::Progress;
@@ -8,26 +8,7 @@ use crate::client::ceremony::Error;
 use crate::client::phones::Phone;
 use crate::client::receipts::{Receipt, ReceiptNumber};
 use crate::client::service::{About, Event, Happened, Purpose, Service, TransactionId};
-
-/// What people are told about what ended a transaction.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Advice {
-    /// What went wrong, with its causes, on one line.
-    pub text: String,
-    /// What to do next.
-    pub hint: String,
-    /// The exit status that a command would have, by name.
-    pub status: &'static str,
-}
-
-/// What whoever puts the service together says in its place.
-#[derive(Clone, Copy, Debug)]
-pub struct Words {
-    /// What to tell people about an error.
-    pub advise: fn(&Error) -> Advice,
-    /// A code as a picture, SVG; `None` for a text that no code can hold.
-    pub draw: fn(&str) -> Option<String>,
-}
+use crate::frontend::words::{Advice, Words};
 
 impl From<Purpose> for v1::Purpose {
     fn from(purpose: Purpose) -> Self {
@@ -102,7 +83,9 @@ fn step(step: &Progress, id: TransactionId, service: &Service, words: Words) -> 
             let (svg, offers_bluetooth) = (drawn.unwrap_or_default(), service.offers_l2cap());
             W::Listening(v1::Listening { text, svg, offers_bluetooth })
         }
-        Progress::Ringing => W::Ringing(v1::Ringing {}),
+        Progress::Ringing => {
+            W::Ringing(v1::Ringing { phone: service.rung(id).unwrap_or_default() })
+        }
         // The service tells it under the name that the phone has here.
         Progress::Linked(device) => W::Linked(v1::Linked { name: device.name.clone() }),
         Progress::AdvertSeen => W::AdvertSeen(v1::AdvertSeen {}),

@@ -38,9 +38,7 @@ use self::v1::control_client::ControlClient;
 use super::{SocketError, dial};
 
 #[cfg(feature = "grpc")]
-pub use self::convert::{Advice, Words};
-#[cfg(feature = "grpc")]
-pub use self::server::{MAX_MESSAGE, serve};
+pub use self::server::{Doorkeeper, MAX_MESSAGE, serve};
 
 /// Bytes of the longest answer: a list of all receipts.
 const MAX_ANSWER: usize = 64 << 20;
@@ -61,5 +59,12 @@ pub async fn connect(path: &Path) -> Result<Client, SocketError> {
 impl fmt::Debug for v1::Listening {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Listening(redacted)")
+    }
+}
+
+/// Whoever has the link may come in.
+impl fmt::Debug for v1::OpenPageResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OpenPageResponse(redacted)")
     }
 }

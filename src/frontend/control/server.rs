@@ -4,13 +4,14 @@
 //! siblings.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
 use tokio::sync::{mpsc, watch};
 use tonic::{Code, Request, Response, Status, Streaming};
 
-use super::convert::{self, Words};
+use super::convert;
 use super::v1::control_server::{Control, ControlServer};
 use super::{begin, carry, v1};
 use crate::client::ceremony::Ceremony;
@@ -21,11 +22,16 @@ use crate::client::webauthn::{self, Origin};
 use crate::frontend::dial::SocketError;
 use crate::frontend::refusal::{bad_request, caused};
 use crate::frontend::socket::{Listener, server};
+use crate::frontend::words::Words;
 
 /// Bytes of the longest request: a relying party's options of 1 MiB, and what is around them.
 pub const MAX_MESSAGE: usize = (1 << 20) + (64 << 10);
 
-/// Serves until `stop` resolves; then streams end and calls that run are finished.
+/// Gives a link into the service's page.
+pub type Doorkeeper = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// Serves until `stop` resolves; then streams end and calls that run are finished. `page` is there where
+/// there is a page.
 ///
 /// # Errors
 ///
@@ -34,10 +40,11 @@ pub async fn serve(
     service: Service,
     listener: Listener,
     words: Words,
+    page: Option<Doorkeeper>,
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), SocketError> {
     let (tell, stopping) = watch::channel(false);
-    let api = ControlServer::new(Api { service, stopping, words });
+    let api = ControlServer::new(Api { service, stopping, words, page });
     let api = api.max_decoding_message_size(MAX_MESSAGE);
     let stop = async move {
         stop.await;
@@ -51,6 +58,7 @@ struct Api {
     service: Service,
     stopping: watch::Receiver<bool>,
     words: Words,
+    page: Option<Doorkeeper>,
 }
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -260,5 +268,12 @@ impl Control for Api {
         };
         forgotten.map_err(|error| unlisted(&error))?;
         Ok(Response::new(v1::ForgetPhoneResponse {}))
+    }
+
+    async fn open_page(&self, _: Request<v1::OpenPageRequest>) -> Answer<v1::OpenPageResponse> {
+        let page = self.page.as_ref().ok_or_else(|| {
+            caused(Code::FailedPrecondition, "no-page", "the service shows no page")
+        })?;
+        Ok(Response::new(v1::OpenPageResponse { link: page() }))
     }
 }

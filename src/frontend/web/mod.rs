@@ -1,16 +1,19 @@
-//! Pages on loopback: the [`phone`]'s, with pending questions and passkeys.
+//! Pages on loopback: the [`phone`]'s, with pending questions and passkeys, and the [`laptop`]'s, with
+//! codes to scan.
 //!
 //! ```text
 //!  browser ──> guard (whose page is it, who may) ──> phone/api ──> authenticator::service
+//!                                            │  └──> laptop/api ──> client::service
 //!                                            └─────> files (compiled in)
 //! ```
 //!
 //! Other pages in the same browser, and other users of the machine, can reach a port on loopback. So
 //! the way in is a link with a token that works once, each request has to name this very address, and
-//! what changes something has to come from this page. May depend on `authenticator` and on axum.
+//! what changes something has to come from this page. May depend on both roles' services and on axum.
 
 mod files;
 mod guard;
+pub mod laptop;
 mod news;
 pub mod phone;
 

@@ -1,12 +1,11 @@
 //! `--screen` under Wayland: the picture comes from the desktop's portal, once, after the user agreed.
 
-use rand_core::RngCore as _;
 use serde_json::json;
 
 use crate::cli::failure::{Failure, Status};
 use crate::cli::image;
 use crate::cli::phone::{Reporter, blocking};
-use crate::cli::{advice, system};
+use crate::cli::{advice, browse};
 use crate::desktop::portal::{self, Look};
 use crate::desktop::{Bus, Error};
 
@@ -18,7 +17,7 @@ use crate::desktop::{Bus, Error};
 pub(super) async fn for_code(reporter: Reporter) -> Result<String, Failure> {
     let words = "Asking the desktop for a picture of the screen; it may ask you.";
     reporter.step("looking", words, json!({}));
-    match portal::screenshot(&Bus::Session, &token(), image::MAX_FILE).await {
+    match portal::screenshot(&Bus::Session, &browse::token(), image::MAX_FILE).await {
         Ok(Look::Picture(bytes)) => {
             let found = blocking(move || image::read(&bytes)).await?;
             found.map_err(|error| advice::image(&error))
@@ -27,13 +26,6 @@ pub(super) async fn for_code(reporter: Reporter) -> Result<String, Failure> {
         Ok(_) => Err(failed("the desktop could not take a picture of its screen")),
         Err(error) => Err(because(&error)),
     }
-}
-
-/// Nobody may guess where the answer will be.
-fn token() -> String {
-    let mut bytes = [0; 16];
-    system::random().fill_bytes(&mut bytes);
-    bytes.iter().fold("cabled".to_owned(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 fn failed(error: &str) -> Failure {
@@ -52,16 +44,4 @@ fn because(error: &Error) -> Failure {
 
 fn hint() -> &'static str {
     "take a screenshot yourself, and name it with --image FILE"
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tokens_are_names_for_an_object_and_differ() {
-        let (one, other) = (token(), token());
-        assert!(one.len() == 38 && one.chars().all(|c| c.is_ascii_alphanumeric()));
-        assert_ne!(one, other);
-    }
 }

@@ -174,6 +174,15 @@ pub struct ForgetPhoneRequest {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ForgetPhoneResponse {}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OpenPageRequest {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct OpenPageResponse {
+    /// Whoever has it can do what the page can.
+    #[prost(string, tag = "1")]
+    pub link: ::prost::alloc::string::String,
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LinkedPhone {
     /// What it is called here; no two have the same name.
@@ -282,8 +291,12 @@ pub struct Listening {
     #[prost(bool, tag = "3")]
     pub offers_bluetooth: bool,
 }
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Ringing {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Ringing {
+    /// The name that it has here.
+    #[prost(string, tag = "1")]
+    pub phone: ::prost::alloc::string::String,
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Linked {
     #[prost(string, tag = "1")]
@@ -745,6 +758,31 @@ pub mod control_client {
                 .insert(GrpcMethod::new("cabled.control.v1.Control", "ForgetPhone"));
             self.inner.unary(req, path, codec).await
         }
+        /// A link into the page of this service, which lets one browser in, once and within two minutes.
+        pub async fn open_page(
+            &mut self,
+            request: impl tonic::IntoRequest<super::OpenPageRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::OpenPageResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/cabled.control.v1.Control/OpenPage",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("cabled.control.v1.Control", "OpenPage"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -857,6 +895,14 @@ pub mod control_server {
             request: tonic::Request<super::ForgetPhoneRequest>,
         ) -> std::result::Result<
             tonic::Response<super::ForgetPhoneResponse>,
+            tonic::Status,
+        >;
+        /// A link into the page of this service, which lets one browser in, once and within two minutes.
+        async fn open_page(
+            &self,
+            request: tonic::Request<super::OpenPageRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::OpenPageResponse>,
             tonic::Status,
         >;
     }
@@ -1458,6 +1504,49 @@ pub mod control_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ForgetPhoneSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/cabled.control.v1.Control/OpenPage" => {
+                    #[allow(non_camel_case_types)]
+                    struct OpenPageSvc<T: Control>(pub Arc<T>);
+                    impl<T: Control> tonic::server::UnaryService<super::OpenPageRequest>
+                    for OpenPageSvc<T> {
+                        type Response = super::OpenPageResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::OpenPageRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Control>::open_page(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = OpenPageSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -17,14 +17,14 @@ use crate::frontend::control::v1::{Open, Purpose};
 use crate::hybrid;
 
 /// How long it may take until the phone has answered.
-const PATIENCE: Duration = Duration::from_secs(300);
+pub(super) const PATIENCE: Duration = Duration::from_secs(300);
 
-/// Fetches a phone for a registration, sends it the message that `ask` makes of what it can do, and has
+/// Fetches a phone, sends it the message that `ask` makes of what it can do, and has
 /// the reply (status byte and CBOR) delivered. The new passkey counts as taken if `deliver` succeeds.
-pub(super) async fn register(
+pub(super) async fn carry(
     ui: Ui,
     way: &Way,
-    about: About,
+    (about, patience): (About, Duration),
     ask: impl FnOnce(&GetInfo) -> Result<Vec<u8>, Failure>,
     deliver: impl FnOnce(&[u8]) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
@@ -39,7 +39,7 @@ pub(super) async fn register(
             purpose: Purpose::from(about.purpose()).into(),
             rp_id: about.rp_id().to_owned(),
             user_name: about.user_name().to_owned(),
-            timeout: u32::try_from(PATIENCE.as_secs()).unwrap_or_default(),
+            timeout: u32::try_from(patience.as_secs()).unwrap_or_default(),
             usual: false,
         };
         let interrupt = interrupt.as_mut();
@@ -47,7 +47,7 @@ pub(super) async fn register(
     }
     let service = way.service()?;
     let by = way.here(&service).await?;
-    here(&mut terminal, &service, by, about, interrupt.as_mut(), ask, deliver).await
+    here(&mut terminal, &service, by, (about, patience), interrupt.as_mut(), ask, deliver).await
 }
 
 fn capabilities(info: &[u8]) -> Result<GetInfo, Failure> {
@@ -72,12 +72,12 @@ async fn here(
     audience: &mut impl Audience,
     service: &Service,
     by: service::Way,
-    about: About,
+    (about, patience): (About, Duration),
     mut interrupt: Pin<&mut (impl Future<Output = ()> + Send)>,
     ask: impl FnOnce(&[u8]) -> Result<Vec<u8>, Failure>,
     deliver: impl FnOnce(&[u8]) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let carrier = service.carry_by(by, about, PATIENCE);
+    let carrier = service.carry_by(by, about, patience);
     let mut carrier = carrier.map_err(|error| advice::begin(&error))?;
     let id = carrier.id();
     let mut events = service.events(Some(id));

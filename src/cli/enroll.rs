@@ -36,7 +36,7 @@ pub(super) fn nobody() -> Vec<u8> {
     random().to_vec()
 }
 
-fn random() -> [u8; 32] {
+pub(super) fn random() -> [u8; 32] {
     let mut bytes = [0; 32];
     system::random().fill_bytes(&mut bytes);
     bytes
@@ -103,7 +103,7 @@ impl Wanted<'_> {
     }
 }
 
-fn broken(error: &str) -> Failure {
+pub(super) fn broken(error: &str) -> Failure {
     let hint = "try again; if it stays, the phone's software is to blame";
     Failure::new(Status::Protocol, error, hint)
 }

@@ -1,4 +1,6 @@
-//! `cabled pam enroll`: a line of pam_u2f's mapping file, for logins with a passkey on a phone.
+//! `cabled pam enroll`: a line of pam_u2f's mapping file, for logins with a passkey on a phone; `verify` is a login.
+
+mod verify;
 
 use std::fs;
 use std::io::ErrorKind;
@@ -31,6 +33,7 @@ pub(crate) struct Command {
 #[derive(Subcommand, Clone, Debug)]
 enum Sub {
     Enroll(Box<Enroll>),
+    Verify(Box<verify::Verify>),
 }
 
 /// Makes a passkey on a phone, and the line about it that pam_u2f wants
@@ -54,8 +57,10 @@ struct Enroll {
 
 impl Command {
     pub(crate) async fn run(&self, ui: Ui) -> Result<(), Failure> {
-        let Sub::Enroll(enroll) = &self.command;
-        enroll.run(ui).await
+        match &self.command {
+            Sub::Enroll(enroll) => enroll.run(ui).await,
+            Sub::Verify(verify) => verify.run(ui).await,
+        }
     }
 }
 
@@ -66,13 +71,7 @@ impl Enroll {
             let error = format!("{user:?} is no name of a user");
             return Err(Failure::new(Status::Usage, error, "name one with --user"));
         }
-        let usual = || format!("pam://{}", enroll::machine());
-        let origin = self.origin.clone().unwrap_or_else(usual);
-        if origin.is_empty() || !enroll::is_rp_id(&origin) {
-            let error = format!("{origin:?} is no origin");
-            let hint = "write it as in pam_u2f's options, such as --origin pam://machine";
-            return Err(Failure::new(Status::Usage, error, hint));
-        }
+        let origin = origin(self.origin.as_ref())?;
         if let Some(file) = &self.file {
             // Nobody is to answer a phone for a file that cannot be written.
             let _good = Old::read(file)?.written("")?;
@@ -86,7 +85,8 @@ impl Enroll {
         };
         let about = About::new(Purpose::Register, &origin, &user);
         let ask = |info: &_| Ok(wanted.message(info));
-        conversation::register(ui, &self.way, about, ask, |reply| {
+        let about = (about, conversation::PATIENCE);
+        conversation::carry(ui, &self.way, about, ask, |reply| {
             let made = wanted.read(reply)?;
             let (handle, public) = (&made.id[..], made.public);
             let verification = self.verify_required;
@@ -123,6 +123,18 @@ impl Enroll {
             None => print(&mapping.line()),
         }
     }
+}
+
+/// What passkeys are for, as in pam_u2f.
+fn origin(named: Option<&String>) -> Result<String, Failure> {
+    let usual = || format!("pam://{}", enroll::machine());
+    let origin = named.cloned().unwrap_or_else(usual);
+    if origin.is_empty() || !enroll::is_rp_id(&origin) {
+        let error = format!("{origin:?} is no origin");
+        let hint = "write it as in pam_u2f's options, such as --origin pam://machine";
+        return Err(Failure::new(Status::Usage, error, hint));
+    }
+    Ok(origin)
 }
 
 /// A mapping file as it is.

@@ -27,6 +27,8 @@ const RESET: &str = "\x1b[0m";
 pub enum QrStyle {
     /// In the terminal.
     Terminal,
+    /// In the terminal, by way of a program that bounds its lines, as PAM does. Has no name.
+    Lines,
     /// The text itself on a line of its own.
     Url,
     /// Into a PNG file, which is replaced.
@@ -121,6 +123,7 @@ pub fn show(
 ) -> Result<(), QrError> {
     match style {
         QrStyle::Terminal => out.write_all(terminal(text, glyphs)?.as_bytes())?,
+        QrStyle::Lines => out.write_all(Symbol::new(text)?.short_lines().as_bytes())?,
         QrStyle::Url => writeln!(out, "{text}")?,
         QrStyle::Png(path) => write_file(path, &png(text)?)?,
         QrStyle::Svg(path) => write_file(path, svg(text)?.as_bytes())?,
@@ -215,6 +218,18 @@ impl Symbol {
             (false, true) => (BLACK_ON_WHITE, "\u{2584}"),
             (true, true) => (BLACK_ON_BLACK, "\u{2588}"),
         })
+    }
+
+    /// Half blocks, whatever the locale is, with colours once a line: no line has more than 300 bytes.
+    fn short_lines(&self) -> String {
+        let half = self.half_blocks();
+        let line = |line: &str| {
+            let bare = [BLACK_ON_WHITE, BLACK_ON_BLACK, RESET]
+                .iter()
+                .fold(line.to_owned(), |line, colours| line.replace(colours, ""));
+            format!("{BLACK_ON_WHITE}{bare}{RESET}\n")
+        };
+        half.lines().map(line).collect()
     }
 
     fn spaces(&self) -> String {

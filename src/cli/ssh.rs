@@ -90,7 +90,8 @@ impl Keygen {
         };
         let about = About::new(Purpose::Register, &self.application, ACCOUNT);
         let ask = |info: &_| Ok(wanted.message(info));
-        conversation::register(ui, &self.way, about, ask, |reply| {
+        let about = (about, conversation::PATIENCE);
+        conversation::carry(ui, &self.way, about, ask, |reply| {
             let made = wanted.read(reply)?;
             let application = &self.application;
             let (public, handle) = (made.public, &made.id[..]);

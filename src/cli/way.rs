@@ -51,6 +51,11 @@ impl Way {
         }
     }
 
+    /// Looks for the daemon of this user, unless one is named.
+    pub(super) fn of_user(&mut self, uid: u32) {
+        self.socket.of_user(uid);
+    }
+
     /// The service in this process.
     pub(super) fn service(&self) -> Result<Service, Failure> {
         let l2cap = self.offline.then_some(self.l2cap_framing);

@@ -1,6 +1,9 @@
 //! COSE public keys: ES256 understood, others carried along.
 //!
-//! Depends on [`crate::cbor`] only. Specification: RFC 9052 section 7, RFC 9053 section 7.1.
+//! Depends on [`crate::cbor`] and p256 only. Specification: RFC 9052 section 7, RFC 9053 section 7.1.
+
+use p256::ecdsa::signature::Verifier as _;
+use p256::ecdsa::{Signature, VerifyingKey};
 
 use crate::cbor::Value;
 
@@ -43,7 +46,7 @@ impl CosePublicKey {
 
 /// Affine coordinates of a P-256 point, big endian.
 ///
-/// That it lies on the curve is not checked here; whoever verifies with it finds out.
+/// That it lies on the curve is not checked here; [`Self::verifies`] finds out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Es256PublicKey {
     /// The x coordinate.
@@ -73,6 +76,14 @@ impl Es256PublicKey {
         const SECP256R1: [u8; 10] = [0x06, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
         let header = [&[0x30, 0x59, 0x30, 0x13], &ID_EC_PUBLIC_KEY[..], &SECP256R1[..]].concat();
         [&header[..], &[0x03, 0x42, 0x00], &self.to_sec1()].concat()
+    }
+
+    /// Whether this is the signature, in DER, of that message with the private half.
+    #[must_use]
+    pub fn verifies(self, message: &[u8], signature: &[u8]) -> bool {
+        let key = VerifyingKey::from_sec1_bytes(&self.to_sec1());
+        let (Ok(key), Ok(signature)) = (key, Signature::from_der(signature)) else { return false };
+        key.verify(message, &signature).is_ok()
     }
 
     fn read(value: &Value) -> Option<Self> {

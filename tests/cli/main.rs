@@ -17,6 +17,7 @@ mod interrupted;
 mod link;
 mod linked;
 mod offline;
+mod pam;
 mod program;
 mod provider;
 mod relay;

@@ -22,12 +22,20 @@ pub(crate) struct Socket {
     /// The daemon's socket [default: $XDG_RUNTIME_DIR/cabled/laptop.sock]
     #[arg(long = "socket", value_name = "PATH", env = "CABLED_DAEMON_SOCKET", global = true)]
     path: Option<PathBuf>,
+    /// Where to look for one that is not named, in place of the session's.
+    #[arg(skip)]
+    of_user: Option<PathBuf>,
 }
 
 impl Socket {
     /// The place.
     pub(super) fn path(&self) -> Result<PathBuf, Failure> {
-        local::socket(self.path.as_ref(), "laptop.sock")
+        local::socket(self.path.as_ref().or(self.of_user.as_ref()), "laptop.sock")
+    }
+
+    /// That of the daemon of this user, unless one is named.
+    pub(crate) fn of_user(&mut self, uid: u32) {
+        self.of_user = Some(format!("/run/user/{uid}/cabled/laptop.sock").into());
     }
 
     /// Whether a service is named, and so meant.

@@ -54,6 +54,38 @@ impl Mapping<'_> {
     }
 }
 
+/// A key that the file knows of a user.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Known {
+    pub(crate) handle: Vec<u8>,
+    pub(crate) public: Es256PublicKey,
+    /// The phone has to verify who is there.
+    pub(crate) verification: bool,
+}
+
+impl Known {
+    fn read(text: &str) -> Option<Self> {
+        let mut fields = text.split(',');
+        let (handle, point, kind, options) =
+            (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+        let point = STANDARD.decode(point).ok().filter(|_| kind == "es256")?;
+        let (x, y) = point.split_at_checked(32)?;
+        let public = Es256PublicKey { x: x.try_into().ok()?, y: y.try_into().ok()? };
+        let handle = STANDARD.decode(handle).ok().filter(|handle| !handle.is_empty())?;
+        // A PIN is one way to verify, and a phone chooses its own.
+        let verification =
+            options.split('+').any(|option| ["verification", "pin"].contains(&option));
+        Some(Self { handle, public, verification })
+    }
+}
+
+/// The keys of a user that phones can have, from the one line that pam_u2f heeds: the last.
+pub(crate) fn known(file: &str, user: &str) -> Vec<Known> {
+    let of_user = |line: &str| line.split_once(':').filter(|(name, _)| *name == user).is_some();
+    let line = file.lines().rfind(|line| of_user(line)).unwrap_or_default();
+    line.split(':').skip(1).filter_map(Known::read).collect()
+}
+
 /// Whether this can be a name in the file.
 pub(crate) fn is_user(name: &str) -> bool {
     let odd = |c: char| c == ':' || c.is_whitespace() || c.is_control();
@@ -88,6 +120,34 @@ mod tests {
         assert_eq!(anna.added_to(file), wanted);
         assert_eq!(anna.added_to("anna:"), format!("anna:{key}\n"));
         assert_eq!(anna.added_to("anna:1\nanna:2\n"), format!("anna:1\nanna:2:{key}\n"));
+    }
+
+    #[test]
+    fn what_was_written_is_read_again_and_nothing_else() {
+        let (plain, verified) = (of("anna", false), of("anna", true));
+        let file = verified.added_to(&plain.added_to("# anna:x\nberta:y\n"));
+        let read = known(&file, "anna");
+        let known_key =
+            |verification| Known { handle: b"\xff\xff\xff".to_vec(), public: PUBLIC, verification };
+        assert_eq!(read, [known_key(false), known_key(true)]);
+        for nobody in ["berta", "ann", "annabel", "", "# anna"] {
+            assert_eq!(known(&file, nobody), [], "{nobody:?}");
+        }
+        // The last line counts, whatever it has.
+        assert_eq!(known(&format!("{file}anna:\n"), "anna"), []);
+        let key = plain.key();
+        for broken in [
+            key.replace("es256", "eddsa"),
+            key.replace("////", ""),
+            key.replace("////", "?"),
+            key.replacen('A', "", 4),
+            "////,AAAA".to_owned(),
+        ] {
+            assert_eq!(known(&format!("anna:{broken}"), "anna"), [], "{broken}");
+            assert_eq!(known(&format!("anna:{broken}:{key}"), "anna"), [known_key(false)]);
+        }
+        let pin = key.replace("+presence", "+presence+pin");
+        assert_eq!(known(&format!("anna:{pin}"), "anna"), [known_key(true)]);
     }
 
     #[test]

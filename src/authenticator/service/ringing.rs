@@ -1,8 +1,8 @@
 //! Laptops that are remembered: the phone listens for them at its tunnel service, and comes when one rings.
 //!
 //! It listens while its store is open and there is a link; otherwise nobody can ring. A ring asks the user as
-//! a code does, so rings are limited: a laptop that rings all day is no more than a nuisance. Depends on
-//! siblings in `authenticator`, `channel` and `hybrid`.
+//! a code does, so rings are limited: a laptop that rings all day is no more than a nuisance. Those to which
+//! the user agreed were none, and do not count. Depends on siblings in `authenticator`, `channel` and `hybrid`.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,7 +27,7 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(300);
 /// A connection that held so long was a good one.
 const GOOD: Duration = Duration::from_secs(60);
 
-/// How many rings are answered in how many seconds.
+/// How many rings to which nobody agreed are answered in how many seconds.
 const LIMITS: [(usize, u64); 2] = [(3, 30), (12, 600)];
 
 /// Whether laptops can ring.
@@ -66,6 +66,11 @@ impl Bells {
     fn admits(&self, now: Timestamp) -> bool {
         self.limiter.lock().unwrap_or_else(PoisonError::into_inner).admits(now.0)
     }
+
+    /// The user agreed to what one that was admitted asked for.
+    pub(super) fn agreed(&self) {
+        self.limiter.lock().unwrap_or_else(PoisonError::into_inner).agreed();
+    }
 }
 
 /// Counts rings.
@@ -86,6 +91,11 @@ impl Limiter {
             self.recent.push_back(now);
         }
         free
+    }
+
+    /// One of those that were counted was wanted. Which one does not matter to how many there are.
+    fn agreed(&mut self) {
+        self.recent.pop_back();
     }
 }
 
@@ -253,5 +263,19 @@ mod tests {
         assert!(limiter.admits(600));
         // A clock that was set back does not lock anybody out.
         assert!(limiter.admits(10));
+    }
+
+    #[test]
+    fn rings_that_were_wanted_do_not_count() {
+        let mut limiter = Limiter::default();
+        for _ in 0..20 {
+            assert!(limiter.admits(5));
+            limiter.agreed();
+        }
+        assert_eq!((0..9).filter(|_| limiter.admits(6)).count(), 3);
+        limiter.agreed();
+        assert!(limiter.admits(7) && !limiter.admits(7));
+        limiter.agreed();
+        (0..9).for_each(|_| limiter.agreed());
     }
 }

@@ -100,7 +100,8 @@ impl Running {
             None => phone,
         };
         let vanishing = Vanishing::at(staging.until);
-        let task = Task { service: service.clone(), id, store, vanishing };
+        let rung = occasion == Occasion::Rung;
+        let task = Task { service: service.clone(), id, rung, store, vanishing };
         tokio::spawn(async move {
             let result = task.run(phone, work, cancelled).await;
             // Whoever sees the end finds room for the next.
@@ -179,6 +180,8 @@ impl Drop for Entry {
 struct Task {
     service: Service,
     id: TransactionId,
+    /// Whether a laptop rang.
+    rung: bool,
     store: Store,
     vanishing: Vanishing,
 }
@@ -221,6 +224,11 @@ impl Task {
 
     fn progress(&self, progress: &Progress<'_>) {
         self.vanishing.notice(progress);
+        if let Progress::Answered(Outcome::Saved { .. } | Outcome::SignedIn { .. }) = progress
+            && self.rung
+        {
+            self.service.bells.agreed();
+        }
         self.note(match progress {
             Progress::OpeningTunnel => Happened::OpeningTunnel,
             Progress::WithoutTunnel(error) => Happened::WithoutTunnel(error.to_string()),

@@ -140,6 +140,12 @@ impl Program {
         kill(name, &format!("-{}", self.child.id()));
     }
 
+    /// All that it has told, once it has ended by itself.
+    #[allow(dead_code, reason = "the suite in the guest shares this file")]
+    pub(crate) fn all_told(&mut self) -> Vec<String> {
+        self.err.take().unwrap().all()
+    }
+
     pub(crate) fn end(mut self) -> Ended {
         // The streams end with the program, and that is what the patience is for.
         let (out, err) = (self.out.take().unwrap().all(), self.err.take().unwrap().all());

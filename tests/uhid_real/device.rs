@@ -15,8 +15,8 @@ use tokio::time::{interval, timeout};
 const PATIENCE: Duration = Duration::from_secs(60);
 const NAME: &str = "cabled conformance";
 
-/// A program that uses the device of [`NAME`].
-struct Hidraw {
+/// A program that uses a key's node.
+pub(crate) struct Hidraw {
     node: PathBuf,
     /// The same file twice: to write, and to wait for as if it were a pipe.
     file: Option<(File, Receiver)>,
@@ -40,6 +40,10 @@ pub(crate) async fn node(name: &str) -> PathBuf {
 }
 
 impl Hidraw {
+    pub(crate) fn at(node: PathBuf) -> Self {
+        Self { node, file: None }
+    }
+
     fn file(&self) -> io::Result<&(File, Receiver)> {
         self.file.as_ref().ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
@@ -90,7 +94,7 @@ impl Program for Hidraw {
 async fn the_kernels_device_obeys_the_rules() {
     let device = Uhid::create(NAME).unwrap();
     let node = timeout(PATIENCE, node(NAME)).await.unwrap();
-    let program = Hidraw { node: node.clone(), file: None };
+    let program = Hidraw::at(node.clone());
     timeout(PATIENCE, conformance::run(device, program)).await.unwrap().unwrap();
     assert!(!node.exists());
 }

@@ -1,23 +1,28 @@
 //! The virtual key on the kernel's own uhid, and unmodified programs that use it.
 //!
 //! Needs `/dev/uhid`, root and nobody else's keys: `tests/run uhid-real` starts a guest that has them, and
-//! runs what is here one after the other. Each case ends with no key on the machine.
+//! runs what is here one after the other. Each case ends with no key on the machine. The laptop's key, in
+//! `nearby`, needs two Bluetooth controllers beside: that is `tests/run uhid` and `tests/run linked`.
 #![cfg(all(feature = "cli", target_os = "linux"))]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::print_stdout,
     clippy::disallowed_methods,
-    reason = "a test fails by panicking"
+    reason = "a test fails by panicking, and measurements are printed"
 )]
 
+mod around;
+mod bench;
 mod bidi;
 mod browsers;
 mod device;
 #[path = "../chromium/devtools.rs"]
 #[allow(dead_code, reason = "it serves another test too")]
 mod devtools;
+mod hid;
 mod login;
 mod nearby;
 mod owner;

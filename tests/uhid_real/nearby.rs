@@ -1,13 +1,62 @@
-//! The laptop's key: the passkeys are on a phone nearby, and unmodified programs do not know it.
+//! The laptop's key: the passkeys are on a phone nearby, over the real bluetoothd, and unmodified programs do
+//! not know it. Each case runs with a code for every transaction, and without any: the phone is remembered.
 
+use std::time::{Duration, Instant};
+
+use crate::around::Way;
+use crate::browsers;
 use crate::login::{LOG_IN, MACHINE, MAPPING};
 use crate::programs::{SSH, SSH_KEYGEN};
-use crate::world::{Key, REQUESTS};
+use crate::world::{Key, REQUESTS, THOUGHT, is_full};
 
-#[tokio::test]
-#[ignore = "needs /dev/uhid: tests/run uhid-real"]
-async fn libfido2_uses_the_phone() {
-    let mut key = Key::nearby(&["--auto-approve"]).await;
+/// The cases under the names of the suites that run them.
+macro_rules! cases {
+    ($module:ident, $way:ident, $($case:ident)*) => {
+        mod $module {
+            use super::Way;
+
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                #[ignore = "needs Bluetooth and /dev/uhid: tests/run uhid linked"]
+                async fn $case() {
+                    super::$case(Way::$way).await;
+                }
+            )*
+        }
+    };
+}
+
+cases! { with_a_code, Code,
+    libfido2_uses_the_phone
+    ssh_makes_keys_on_the_phone_and_logs_in
+    a_login_looks_for_the_passkey_first
+    programs_that_leave_and_owners_who_decline
+    logins_that_leave_and_owners_who_decline
+    one_waits_and_another_is_told_at_once
+    a_daemon_that_is_killed_leaves_nobody_waiting
+    pamu2fcfg_writes_the_mapping
+    our_keygen_makes_keys_with_which_ssh_logs_in
+    what_ssh_keygen_refuses_of_such_a_phone
+    our_enrolling_lets_pam_u2f_log_in
+    chromium_registers_and_signs_in
+    firefox_registers_and_signs_in
+}
+
+cases! { linked, Link,
+    libfido2_uses_the_phone
+    ssh_makes_keys_on_the_phone_and_logs_in
+    a_login_looks_for_the_passkey_first
+    programs_that_leave_and_owners_who_decline
+    logins_that_leave_and_owners_who_decline
+    one_waits_and_another_is_told_at_once
+    a_daemon_that_is_killed_leaves_nobody_waiting
+    pamu2fcfg_writes_the_mapping
+    chromium_registers_and_signs_in
+    firefox_registers_and_signs_in
+}
+
+async fn libfido2_uses_the_phone(way: Way) {
+    let mut key = Key::nearby(way, &["--auto-approve"]).await;
     key.script(&format!(
         "{REQUESTS}
         fido2-token -L | grep -q vendor=0xf1d0
@@ -21,6 +70,13 @@ async fn libfido2_uses_the_phone() {
         ! fido2-assert -V -i looked public.pem es256
         fido2-assert -G -i sign-in -o signed \"$KEY\"
         fido2-assert -V -p -i signed public.pem es256
+        : As if another laptop had made it.
+        \"$CABLED\" receipts forget \"$(\"$CABLED\" receipts list | awk '/passkeys.example/ {{ print $1 }}')\"
+        fido2-assert -G -i sign-in -o signed \"$KEY\"
+        fido2-assert -V -p -i signed public.pem es256
+        : One that no phone has.
+        {{ random 32; echo passkeys.example; random 32; }} >strange
+        ! fido2-assert -G -i strange -o nothing \"$KEY\"
         : What no phone can do fails at once.
         ! fido2-cred -M -h -i registration -o secret \"$KEY\"
         ! ssh-keygen -q -t ed25519-sk -N '' -f never"
@@ -33,34 +89,27 @@ async fn libfido2_uses_the_phone() {
     key.says("Refused: the program wants a secret");
     key.says("Refused: phones make keys of ECDSA with P-256 only");
     let receipts = key.script("\"$CABLED\" receipts list").out;
-    assert!(receipts.len() == 1 && !receipts[0].contains("orphan"), "{receipts:?}");
+    assert!(!receipts.iter().any(|line| line.contains("orphan")), "{receipts:?}");
     key.keeps(1);
 }
 
-#[tokio::test]
-#[ignore = "needs /dev/uhid: tests/run uhid-real"]
-async fn ssh_makes_keys_on_the_phone_and_logs_in() {
-    let key = Key::nearby(&["--auto-approve"]).await;
+async fn ssh_makes_keys_on_the_phone_and_logs_in(way: Way) {
+    let key = Key::nearby(way, &["--auto-approve"]).await;
     key.script(&format!("{SSH_KEYGEN}{SSH}"));
     let receipts = key.script("\"$CABLED\" receipts list").out;
-    assert!(
-        receipts.len() == 2 && receipts.iter().all(|line| line.contains("  ssh:  ")),
-        "{receipts:?}"
-    );
+    assert!(receipts.iter().filter(|line| line.contains("  ssh:  ")).count() == 2, "{receipts:?}");
     key.keeps(2);
 }
 
-#[tokio::test]
-#[ignore = "needs /dev/uhid: tests/run uhid-real"]
-async fn a_login_looks_for_the_passkey_first() {
-    let key = Key::nearby(&["--auto-approve"]).await;
+async fn a_login_looks_for_the_passkey_first(way: Way) {
+    let key = Key::nearby(way, &["--auto-approve"]).await;
     let told = key.script(&format!(
         "{REQUESTS} {MACHINE} {MAPPING}
         maps anna
         echo \"anna:$handle,$public,es256,+presence\" >mapping
         {LOG_IN}
         : Now as if another laptop had made it: the phone is fetched for the look.
-        \"$CABLED\" receipts forget 1
+        \"$CABLED\" receipts forget \"$(\"$CABLED\" receipts list | awk '/pam:/ {{ print $1 }}')\"
         {LOG_IN}"
     ));
     let verdicts: Vec<_> =
@@ -69,42 +118,187 @@ async fn a_login_looks_for_the_passkey_first() {
     key.keeps(1);
 }
 
-#[tokio::test]
-#[ignore = "needs /dev/uhid: tests/run uhid-real"]
-async fn programs_that_leave_and_owners_who_decline() {
-    let mut key = Key::nearby(&[]).await;
+async fn programs_that_leave_and_owners_who_decline(way: Way) {
+    let mut key = Key::nearby(way, &[]).await;
     key.script(REQUESTS);
-    let mut question = 0;
+    let (mut question, mut patience) = (0, Patience::default());
     for (signal, program) in [
         ("INT", "exec ssh-keygen -q -t ecdsa-sk -N '' -f id"),
         ("KILL", "exec fido2-cred -M -r -i registration -o made \"$KEY\""),
     ] {
-        let program = key.begin(program);
-        question = key.asks();
-        program.signal_all(signal);
-        assert!(!program.end().status.success());
-        key.tells(&format!("Question {question}: withdrawn"));
+        question = withdraws(&mut key, signal, program);
+        patience.was_tried();
     }
     let program = key.begin("! ssh-keygen -q -t ecdsa-sk -N '' -f id; [ ! -e id ]");
     assert_eq!(key.asks(), question + 1);
     key.owner(&["decline"]).succeeded();
     // It would ask again here, if it took the answer for a mistyped PIN.
     program.end().succeeded();
+    patience.was_tried();
+    patience.lasts().await;
     let program = key.begin("ssh-keygen -q -t ecdsa-sk -N '' -f id; ssh-keygen -l -f id.pub");
     assert_eq!(key.asks(), question + 2);
+    // The thinking itself is what the program has to bear.
+    tokio::time::sleep(THOUGHT).await;
+    key.owner(&["approve"]).succeeded();
+    program.end().succeeded();
+    // The same of signatures: what ssh-keygen signs, ssh signs too.
+    let sign = "echo words >signed; rm -f signed.sig; ssh-keygen -q -Y sign -n file -f id signed";
+    assert_eq!(withdraws(&mut key, "INT", sign), question + 3);
+    patience.was_tried();
+    patience.lasts().await;
+    let program = key.begin(&format!("! {{ {sign}; }}; [ ! -e signed.sig ]"));
+    assert_eq!(key.asks(), question + 4);
+    key.owner(&["decline"]).succeeded();
+    program.end().succeeded();
+    patience.was_tried();
+    patience.lasts().await;
+    let program = key.begin(&format!("{sign}; [ -s signed.sig ]"));
+    assert_eq!(key.asks(), question + 5);
     key.owner(&["approve"]).succeeded();
     program.end().succeeded();
     key.keeps(1);
 }
 
+/// A phone that is remembered comes to three rings in 30 seconds to which nobody agrees, and to no more.
+#[derive(Default)]
+struct Patience(Vec<Instant>);
+
+impl Patience {
+    fn was_tried(&mut self) {
+        self.0.push(Instant::now());
+    }
+
+    async fn lasts(&self) {
+        if let [.., third, _, _] = self.0[..] {
+            tokio::time::sleep_until((third + Duration::from_secs(32)).into()).await;
+        }
+    }
+}
+
+/// Begins a program, ends it so when the phone asks, and waits until the phone asks no more. Says how long
+/// that took; gives the question's number.
+fn withdraws(key: &mut Key, signal: &str, program: &str) -> u64 {
+    let program = key.begin(program);
+    let question = key.asks();
+    let begun = Instant::now();
+    program.signal_all(signal);
+    key.says("The program does not wait any more.");
+    let heard = begun.elapsed();
+    key.tells(&format!("Question {question}: withdrawn"));
+    println!(
+        "measured: the key knows of SIG{signal} after {heard:?}, the phone after {:?}",
+        begun.elapsed()
+    );
+    assert!(!program.end().status.success());
+    question
+}
+
+async fn logins_that_leave_and_owners_who_decline(way: Way) {
+    let mut key = Key::nearby(way, &[]).await;
+    let making = key.begin(&format!(
+        "{REQUESTS} {MACHINE} {MAPPING}
+        maps anna
+        echo \"anna:$handle,$public,es256,+presence\" >mapping"
+    ));
+    let question = key.asks();
+    key.owner(&["approve"]).succeeded();
+    making.end().succeeded();
+    let left = withdraws(&mut key, "INT", "exec pamtester with-a-key anna authenticate");
+    assert_eq!(left, question + 1);
+    for (answer, verdict) in [("decline", "out"), ("approve", "in")] {
+        let login = key.begin(LOG_IN);
+        let question = key.asks();
+        if is_full() {
+            tokio::time::sleep(THOUGHT).await;
+        }
+        key.owner(&[answer, &question.to_string()]).succeeded();
+        assert_eq!(login.end().succeeded().out.last().unwrap(), verdict);
+    }
+    key.keeps(1);
+}
+
+async fn one_waits_and_another_is_told_at_once(way: Way) {
+    let mut key = Key::nearby(way, &[]).await;
+    // A second node of the same device: libfido2 does not lock it, as browsers do not.
+    key.script(&format!(
+        "{REQUESTS}
+        mknod beside c $(stat -c '0x%t 0x%T' \"$KEY\")"
+    ));
+    let waiting =
+        key.begin("fido2-cred -M -i registration -o made \"$KEY\"; fido2-cred -V -i made");
+    let question = key.asks();
+    let info = key.script("exec fido2-token -I beside").out.join("\n");
+    assert!(info.contains("FIDO_2_1") && info.contains("credProtect"), "{info}");
+    key.script("! timeout 60 fido2-cred -M -i registration -o nothing beside; [ ! -s nothing ]");
+    // The first one still waits, and for the same answer.
+    key.owner(&["approve", &question.to_string()]).succeeded();
+    waiting.end().succeeded();
+    let other =
+        key.begin("fido2-cred -M -i registration -o second beside; fido2-cred -V -i second");
+    assert_eq!(key.asks(), question + 1);
+    key.owner(&["approve"]).succeeded();
+    other.end().succeeded();
+    key.keeps(2);
+}
+
+async fn a_daemon_that_is_killed_leaves_nobody_waiting(way: Way) {
+    let mut key = Key::nearby(way, &[]).await;
+    key.script(REQUESTS);
+    for program in [
+        "! fido2-cred -M -i registration -o made \"$KEY\"; [ ! -s made ]",
+        "! ssh-keygen -q -t ecdsa-sk -N '' -f id; [ ! -e id ]",
+    ] {
+        let waiting = key.begin(program);
+        let question = key.asks();
+        key.dies();
+        waiting.end().succeeded();
+        key.tells(&format!("Question {question}: withdrawn"));
+        key.lives_again().await;
+    }
+    // What was known before is known still: a linked phone is rung again, too.
+    let program =
+        key.begin("fido2-cred -M -i registration -o made \"$KEY\"; fido2-cred -V -i made");
+    key.asks();
+    key.owner(&["approve"]).succeeded();
+    program.end().succeeded();
+    key.keeps(1);
+}
+
+async fn pamu2fcfg_writes_the_mapping(way: Way) {
+    let key = Key::nearby(way, &["--auto-approve", "--attestation", "certificate"]).await;
+    let told = key.script(&format!(
+        "{REQUESTS} {MACHINE}
+        pamu2fcfg -u anna >mapping
+        grep -q '^anna:.*,es256,+presence$' mapping
+        {LOG_IN}"
+    ));
+    assert_eq!(told.out.last().unwrap(), "in", "{told:?}");
+    key.keeps(1);
+}
+
+async fn chromium_registers_and_signs_in(way: Way) {
+    browsers::chromium(Key::nearby(way, &[]).await, name(way, "chromium"), true).await;
+}
+
+async fn firefox_registers_and_signs_in(way: Way) {
+    browsers::firefox(Key::nearby(way, &[]).await, name(way, "firefox")).await;
+}
+
+/// Of the pictures.
+fn name(way: Way, browser: &str) -> String {
+    match way {
+        Way::Code => format!("{browser}-code"),
+        Way::Link => format!("{browser}-linked"),
+    }
+}
+
 /// A phone of the usual kind: `ssh-keygen`, `fido2-cred` and `pamu2fcfg` refuse what it makes.
 const VOUCHES_FOR_NOTHING: &[&str] = &["--auto-approve", "--attestation", "none"];
 
-#[tokio::test]
-#[ignore = "needs /dev/uhid: tests/run uhid-real"]
-async fn our_keygen_makes_keys_with_which_ssh_logs_in() {
+async fn our_keygen_makes_keys_with_which_ssh_logs_in(way: Way) {
     for phone in [&["--auto-approve"], VOUCHES_FOR_NOTHING] {
-        let key = Key::nearby(phone).await;
+        let key = Key::nearby(way, phone).await;
         key.script(&format!(
             "\"$CABLED\" ssh keygen --qr none -f id
             \"$CABLED\" ssh keygen --qr none -f resident --resident --verify-required
@@ -115,24 +309,20 @@ async fn our_keygen_makes_keys_with_which_ssh_logs_in() {
             {SSH}"
         ));
         let receipts = key.script("\"$CABLED\" receipts list").out;
-        let taken = |line: &String| line.contains("  ssh:  ") && !line.contains("orphan");
-        assert!(receipts.len() == 2 && receipts.iter().all(taken), "{receipts:?}");
+        let taken = |line: &&String| line.contains("  ssh:  ") && !line.contains("orphan");
+        assert_eq!(receipts.iter().filter(taken).count(), 2, "{receipts:?}");
         key.keeps(2);
     }
 }
 
-#[tokio::test]
-#[ignore = "needs /dev/uhid: tests/run uhid-real"]
-async fn what_ssh_keygen_refuses_of_such_a_phone() {
-    let key = Key::nearby(VOUCHES_FOR_NOTHING).await;
+async fn what_ssh_keygen_refuses_of_such_a_phone(way: Way) {
+    let key = Key::nearby(way, VOUCHES_FOR_NOTHING).await;
     key.script("! ssh-keygen -q -t ecdsa-sk -N '' -f id; [ ! -e id ]");
     key.keeps(1);
 }
 
-#[tokio::test]
-#[ignore = "needs /dev/uhid: tests/run uhid-real"]
-async fn our_enrolling_lets_pam_u2f_log_in() {
-    let key = Key::nearby(VOUCHES_FOR_NOTHING).await;
+async fn our_enrolling_lets_pam_u2f_log_in(way: Way) {
+    let key = Key::nearby(way, VOUCHES_FOR_NOTHING).await;
     let told = key.script(&format!(
         "{REQUESTS} {MACHINE}
         \"$CABLED\" pam enroll --qr none --user anna >mapping

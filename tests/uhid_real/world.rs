@@ -12,6 +12,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 use serde_json::Value;
 
+use crate::around::{Nearby, Way};
 use crate::device::node;
 use crate::program::{Ended, Program, binary};
 
@@ -43,24 +44,6 @@ pub(crate) struct Key {
     nearby: Option<Nearby>,
 }
 
-/// What the key of a laptop has around it, when its passkeys are on a phone.
-struct Nearby {
-    phone: Program,
-    watcher: Program,
-    _scanner: Program,
-    _relay: Program,
-}
-
-/// Scans whatever code the daemon shows, as somebody with a phone in the hand would.
-const SCANNER: &str = "
-    \"$CABLED\" watch --qr url 2>&1 >/dev/null | while read -r line; do
-        case $line in
-            FIDO:*) \"$CABLED\" phone scan \"$line\" || : ;;
-            *) echo \"$line\" ;;
-        esac
-    done
-";
-
 impl Key {
     /// One whose owner agrees to everything.
     pub(crate) async fn new() -> Self {
@@ -78,31 +61,62 @@ impl Key {
     }
 
     /// The laptop's, with these options of the phone nearby.
-    pub(crate) async fn nearby(options: &[&str]) -> Self {
+    pub(crate) async fn nearby(way: Way, options: &[&str]) -> Self {
         let folder = Self::furnished();
-        let path = folder.path();
-        let cabled = |words: &[&str]| {
-            let mut command = of_folder(binary(), path);
-            command.args(words).env("CABLED_PIN_FILE", path.join("pin"));
-            Program::of(command)
-        };
-        let mut relay = cabled(&["relay"]);
-        let url = relay.says(|_| true).trim_start_matches("listening on ").to_owned();
-        let radio = format!("air:{}", path.join("air").display());
-        let link = ["--radio", &radio, "--relay", &url];
-        let mut phone = cabled(&[&["phone", "run"][..], &link, options].concat());
-        phone.begins("The phone's service listens");
-        let mut program = cabled(&[&["daemon", "--uhid"][..], &link].concat());
-        program.begins("The laptop's service listens");
-        let mut watcher = cabled(&["watch", "--qr", "none"]);
-        watcher.begins("Watching");
-        let mut scanner = of_folder(Command::new("bash"), path);
-        scanner.args(["-euc", SCANNER]).env("CABLED", binary().get_program()).process_group(0);
-        let mut scanner = Program::of(scanner);
-        scanner.says(|line| line.starts_with("Watching"));
+        let (nearby, program) = Nearby::begin(folder.path(), way, options).await;
         let node = Self::node(NAME_NEARBY).await;
-        let nearby = Some(Nearby { phone, watcher, _scanner: scanner, _relay: relay });
-        Self { folder, program, node, nearby }
+        Self { folder, program, node, nearby: Some(nearby) }
+    }
+
+    /// The same with a phone of a test bed, whose person follows this script.
+    pub(crate) async fn of_a_bench(script: &str) -> Self {
+        let folder = Self::furnished();
+        let around = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/testbed/virtual_key.sh");
+        let mut command = of_folder(binary(), folder.path());
+        command.args([
+            "testbed",
+            "run",
+            "--",
+            around,
+            "sh",
+            "-c",
+            "echo ready; exec sleep infinity",
+        ]);
+        command.env("CABLED", binary().get_program()).env("SCRIPT", script);
+        let mut program = Program::of(command);
+        program.says(|line| line == "ready");
+        let node = Self::node(NAME_NEARBY).await;
+        Self { folder, program, node, nearby: None }
+    }
+
+    /// Waits for a ceremony of the bench that ended so.
+    pub(crate) fn bench_says(&mut self, outcome: &str) {
+        self.program.tells(|line| line.contains(outcome));
+    }
+
+    /// Ctrl-C at the bench: nothing of it stays.
+    pub(crate) fn interrupts(self) {
+        self.program.signal("INT");
+        assert!(!self.program.end().status.success());
+        assert!(!self.node.exists());
+    }
+
+    /// What happened before any program came: of passkeys and of questions as many.
+    pub(crate) fn before(&self) -> usize {
+        self.nearby.as_ref().map_or(0, Nearby::before)
+    }
+
+    /// The laptop's daemon is killed without a word.
+    pub(crate) fn dies(&mut self) {
+        self.program.signal("KILL");
+    }
+
+    /// It is started anew.
+    pub(crate) async fn lives_again(&mut self) {
+        assert!(!self.node.exists());
+        let nearby = self.nearby.as_mut().unwrap();
+        self.program = nearby.again(self.folder.path());
+        self.node = Self::node(NAME_NEARBY).await;
     }
 
     async fn node(name: &str) -> PathBuf {
@@ -169,6 +183,13 @@ impl Key {
         self.nearby.as_mut().unwrap().watcher.begins(start);
     }
 
+    /// Waits until the program has asked, if that is told apart from the question to the owner.
+    pub(crate) fn is_asked(&mut self) {
+        if self.nearby.is_some() {
+            self.shows("A program wants to ");
+        }
+    }
+
     /// Waits until a passkey is made.
     pub(crate) fn has_saved(&mut self) {
         match self.nearby {
@@ -211,22 +232,27 @@ impl Key {
     }
 
     fn stops_with(self, passkeys: Option<usize>) -> Vec<String> {
-        self.program.signal("INT");
-        let told = self.program.end().succeeded().err;
-        assert!(!self.node.exists());
+        let Self { program, node, nearby, folder } = self;
+        program.signal("INT");
+        let told = program.end().succeeded().err;
+        assert!(!node.exists());
+        let before = nearby.as_ref().map_or(0, Nearby::before);
+        // The phone stays for the list.
+        let mut nearby = nearby;
+        nearby.iter_mut().for_each(Nearby::ends);
         let Some(passkeys) = passkeys else { return told };
-        let mut command = of_folder(binary(), self.folder.path());
+        let mut command = of_folder(binary(), folder.path());
         command.args(["phone", "passkeys", "list", "--json"]);
-        command.env("CABLED_PIN_FILE", self.folder.path().join("pin"));
+        command.env("CABLED_PIN_FILE", folder.path().join("pin"));
         let listed = Program::of(command).end().succeeded().out;
         let listed: Value = serde_json::from_str(listed.last().unwrap()).unwrap();
-        assert_eq!(listed["passkeys"].as_array().unwrap().len(), passkeys, "{listed}");
+        assert_eq!(listed["passkeys"].as_array().unwrap().len(), before + passkeys, "{listed}");
         told
     }
 }
 
 /// What belongs to this key and no other.
-fn of_folder(mut command: Command, folder: &Path) -> Command {
+pub(crate) fn of_folder(mut command: Command, folder: &Path) -> Command {
     command.current_dir(folder).env("HOME", folder);
     command.env("CABLED_STORE", folder.join("store"));
     command.env("CABLED_SOCKET", folder.join("run/phone.sock"));

@@ -16,6 +16,7 @@ pub(crate) use self::carry::carry;
 pub(crate) use self::socket::{PHONES_KEY, Socket, refused};
 pub(crate) use self::there::{failure, perform, step};
 use super::args::Link;
+use super::companion::Words;
 use super::failure::{Failure, Status};
 use super::ui::{Ui, event_line, print};
 use super::{advice, ceremony, laptop, linked, plugged, qr, system, systemd};
@@ -23,7 +24,7 @@ use crate::channel::l2cap::Framing;
 use crate::client::ceremony::Error;
 use crate::client::{Client, Config};
 use crate::frontend::control;
-use crate::frontend::{Advice, Listener, Words};
+use crate::frontend::{self, Advice, Listener};
 
 /// How long what runs may take to end in order.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -48,6 +49,13 @@ pub(crate) struct Daemon {
     /// one]
     #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "0", require_equals = true)]
     web: Option<u16>,
+    /// Show requests as notifications of the desktop, with a button that opens the page; =discreet names
+    /// neither sites nor accounts
+    #[arg(
+        long, value_name = "WORDS", value_enum,
+        num_args = 0..=1, require_equals = true, default_missing_value = "full"
+    )]
+    notify: Option<Words>,
     /// Offer Bluetooth alone too: works without internet, some phones refuse such a code
     #[arg(long)]
     offline: bool,
@@ -75,7 +83,8 @@ impl Daemon {
         let service = ceremony::here(self.client()?, laptop::receipts(), self.key.phones());
         let key = key::plug_in(ui, self.uhid, &service)?;
         let (stop, stopped) = oneshot::channel::<()>();
-        let page = page::show(ui, self.web, &service).await?;
+        let port = self.web.or(self.notify.map(|_| 0));
+        let page = page::show(ui, port, &service).await?;
         let doorkeeper = page.as_ref().map(page::Page::doorkeeper);
         let serving = control::serve(service.clone(), listener, WORDS, doorkeeper, async {
             let _dropped_is_stopped_too = stopped.await;
@@ -87,6 +96,8 @@ impl Daemon {
         };
         tell(ui, "serving", &words, json!({ "socket": place }))?;
         systemd::notify("READY=1");
+        let announcing =
+            page.as_ref().zip(self.notify).map(|(p, words)| p.announce(&service, words));
         tokio::select! {
             biased;
             () = interrupted => {}
@@ -98,6 +109,7 @@ impl Daemon {
         tell(ui, "stopping", words, json!({}))?;
         service.stop(FAREWELL).await;
         drop(stop);
+        drop(announcing);
         drop(page);
         // A client that does not let go ends with the program.
         let _late = tokio::time::timeout(CLIENTS, serving).await;
@@ -131,7 +143,7 @@ fn tell(ui: Ui, event: &str, words: &str, fields: serde_json::Value) -> Result<(
 }
 
 /// The words that this program has itself for what ends a transaction, and its drawing of codes.
-const WORDS: Words = Words { advise, draw };
+const WORDS: frontend::Words = frontend::Words { advise, draw };
 
 fn advise(error: &Error) -> Advice {
     let Failure { error: text, hint, status } = advice::ceremony(error);

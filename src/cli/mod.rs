@@ -4,6 +4,8 @@
 //! through `ui`; clock, random source and signals are in `system`.
 
 mod advice;
+#[cfg(target_os = "linux")]
+pub mod announce;
 mod args;
 mod bench;
 #[cfg(target_os = "linux")]

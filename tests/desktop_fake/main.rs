@@ -11,6 +11,7 @@
     reason = "helpers of tests, which clippy takes for production code"
 )]
 
+mod announced;
 mod clipboard;
 mod fake;
 mod fingers;

@@ -4,14 +4,22 @@ use std::sync::Arc;
 
 use serde_json::json;
 use tokio::sync::oneshot;
+use tokio::task::JoinSet;
 
 use super::WORDS;
+use crate::cli::announce::Announcer;
+use crate::cli::companion::Words;
 use crate::cli::failure::{Failure, Status};
 use crate::cli::system;
 use crate::cli::ui::Ui;
 use crate::client::service::Service;
+use crate::desktop::Bus;
+use crate::desktop::notify::Notifier;
 use crate::frontend::control::Doorkeeper;
 use crate::frontend::web::{Links, laptop};
+
+/// Its file in packaging/applications, without the ending.
+const DESKTOP_ENTRY: &str = "org.cabled.Phone";
 
 /// The page, until this is dropped.
 pub(super) struct Page {
@@ -24,6 +32,14 @@ impl Page {
     pub(super) fn doorkeeper(&self) -> Doorkeeper {
         let links = self.links.clone();
         Arc::new(move || links.fresh(&mut system::random()))
+    }
+
+    /// Keeps the desktop told, until what this gives is dropped.
+    pub(super) fn announce(&self, service: &Service, words: Words) -> JoinSet<()> {
+        let notifier = Notifier::new(Bus::Session, "Passkeys", DESKTOP_ENTRY);
+        let (service, page, bus) = (service.clone(), self.doorkeeper(), Bus::Session);
+        let announcer = Announcer { service, notifier, bus, page, words };
+        JoinSet::from_iter([announcer.run()])
     }
 }
 

@@ -16,6 +16,7 @@ use super::contact::{self, Bell};
 use super::http::{self, Verdict};
 use super::listeners::Listeners;
 use super::metrics::{Metrics, Unheard};
+use super::onward::Onward;
 use super::page::{self, Page};
 use super::pipe;
 use super::proxy::{self, Proxies};
@@ -128,20 +129,29 @@ impl Drop for Visit {
 }
 
 /// Serves one connection to its end.
-pub(super) async fn serve(mut visit: Visit, socket: TcpStream, stop: Stop) {
+pub(super) fn serve(visit: Visit, socket: TcpStream, stop: Stop) -> impl Future<Output = ()> {
+    Onward::to(welcome(visit, socket, stop)).run()
+}
+
+async fn welcome(mut visit: Visit, socket: TcpStream, stop: Stop) -> Onward {
     let shared = visit.shared.clone();
     let mut stopping = stop.clone();
-    // Each part in an allocation of its own: a tunnel then costs what its pipe needs, and not what TLS or a
-    // head needed before it.
+    // Apart, so that what TLS needs is not held while an answer is sent.
     let greeting = Box::pin(greet(&mut visit, socket));
     let greeted = tokio::select! {
         greeted = timeout(shared.limits.head_deadline, greeting) => greeted,
-        () = stopping.requested() => return,
+        () = stopping.requested() => return Onward::END,
     };
     match greeted {
-        Ok(Ok((socket, verdict))) => dispatch(visit, socket, verdict, stop).await,
-        Ok(Err(why)) => shared.metrics.unheard(why),
-        Err(_) => shared.metrics.unheard(Unheard::Slow),
+        Ok(Ok((socket, verdict))) => dispatch(visit, socket, verdict, stop),
+        Ok(Err(why)) => {
+            shared.metrics.unheard(why);
+            Onward::END
+        }
+        Err(_) => {
+            shared.metrics.unheard(Unheard::Slow);
+            Onward::END
+        }
     }
 }
 
@@ -174,26 +184,24 @@ async fn greet(visit: &mut Visit, socket: TcpStream) -> Result<(Socket, Verdict)
     Ok((socket, judged.verdict))
 }
 
-async fn dispatch(visit: Visit, socket: Socket, verdict: Verdict, stop: Stop) {
+fn dispatch(visit: Visit, socket: Socket, verdict: Verdict, stop: Stop) -> Onward {
     let verdict = match visit.admission {
         Admission::Within => verdict.map_err(|status| visit.shared.public(status)),
         Admission::Over | Admission::Flood => Err(Status::Crowd),
     };
     match verdict {
         Ok(upgrade) => match upgrade.endpoint.clone() {
-            Endpoint::New(id) => Box::pin(tunnel::host(visit, socket, id, upgrade, stop)).await,
+            Endpoint::New(id) => Onward::to(tunnel::host(visit, socket, id, upgrade, stop)),
             Endpoint::Connect(routing_id, id) => {
-                Box::pin(tunnel::join(visit, socket, routing_id, id, upgrade)).await;
+                Onward::last(tunnel::join(visit, socket, routing_id, id, upgrade))
             }
-            Endpoint::Contact(id) => {
-                Box::pin(contact::ring(visit, socket, &id, upgrade, stop)).await;
-            }
-            Endpoint::Listen(id) => {
-                Box::pin(contact::listen(visit, socket, id, upgrade, stop)).await;
-            }
+            Endpoint::Contact(id) => Onward::to(contact::ring(visit, socket, id, upgrade, stop)),
+            Endpoint::Listen(id) => Onward::last(contact::listen(visit, socket, id, upgrade, stop)),
         },
-        Err(Status::Page(page)) => answer(&visit, socket, &show(&visit.shared, page)).await,
-        Err(status) => refuse(&visit, socket, status).await,
+        Err(Status::Page(page)) => Onward::last(async move {
+            answer(&visit, socket, &show(&visit.shared, page)).await;
+        }),
+        Err(status) => Onward::last(async move { refuse(&visit, socket, status).await }),
     }
 }
 

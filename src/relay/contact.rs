@@ -16,6 +16,7 @@ use super::cause::Cause;
 use super::connection::{Shared, Visit, refuse};
 use super::http::{Header, Upgrade};
 use super::listeners::Ticket;
+use super::onward::Onward;
 use super::pipe::{self, Meter};
 use super::random;
 use super::rate::{Bucket, Rate};
@@ -169,18 +170,21 @@ async fn attend(
 pub(super) async fn ring(
     visit: Visit,
     socket: Socket,
-    contact: &ContactId,
+    contact: ContactId,
     mut upgrade: Upgrade,
     stop: Stop,
-) {
+) -> Onward {
     // A head without a payload was refused.
-    let Some(Asked { payload, signal }) = upgrade.asked.take() else { return };
-    match call(&visit, contact, payload).await {
+    let Some(Asked { payload, signal }) = upgrade.asked.take() else { return Onward::END };
+    match call(&visit, &contact, payload).await {
         Ok(hosting) => {
             visit.shared.metrics.rung();
-            hosting.run(socket, upgrade, signal.then_some(SIGNAL), stop).await;
+            hosting.run(visit, socket, upgrade, signal.then_some(SIGNAL), stop).await
         }
-        Err(status) => refuse(&visit, socket, status).await,
+        Err(status) => {
+            refuse(&visit, socket, status).await;
+            Onward::END
+        }
     }
 }
 

@@ -44,6 +44,7 @@ mod error;
 mod http;
 mod listeners;
 mod metrics;
+mod onward;
 mod page;
 mod pipe;
 mod proxy;

@@ -4,7 +4,7 @@
 //! Depends on the WebSocket crate. Generic over the byte stream, so that tests can count what it
 //! holds.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use futures_util::stream::{SplitSink, SplitStream};
@@ -29,8 +29,8 @@ const FAREWELL_LEN: u64 = 8 << 20;
 const READ_BUFFER_LEN: usize = 1024 + 128;
 
 /// Anything that carries bytes both ways.
-pub(super) trait Bytestream: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Bytestream for S {}
+pub(super) trait Bytestream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Bytestream for S {}
 
 /// Takes over a socket after its upgrade; `rest` is what came with the head.
 pub(super) async fn accept<S: Bytestream>(
@@ -89,34 +89,53 @@ pub(super) struct End<S> {
 /// has been written. `early` goes to the client first. `held` is dropped when the tunnel has ended,
 /// before the goodbyes, which may take seconds. Returns the cause and, for the log only, the meters
 /// of authenticator and client.
-pub(super) async fn run<S: Bytestream, T: Bytestream>(
+pub(super) fn run<S: Bytestream, T: Bytestream>(
     authenticator: End<S>,
     client: End<T>,
     early: Vec<Bytes>,
-    held: impl Sized,
+    held: impl Sized + Send,
     until: Instant,
     stop: Stop,
-) -> (Cause, [Meter; 2]) {
+) -> impl Future<Output = (Cause, [Meter; 2])> + Send {
+    // Before the task of the tunnel, which then holds the halves and no socket that was moved on.
     let mut meters = [authenticator.meter, client.meter];
-    let [up, down] = &mut meters;
     let (mut to_authenticator, mut from_authenticator) = authenticator.socket.split();
     let (mut to_client, mut from_client) = client.socket.split();
-    let (side, cause) = {
-        let upward = pump(early, &mut from_authenticator, &mut to_client, up);
-        let downward = pump(Vec::new(), &mut from_client, &mut to_authenticator, down);
-        race(upward, downward, until, stop).await
-    };
-    drop(held);
-    let authenticator = from_authenticator.reunite(to_authenticator);
-    let client = from_client.reunite(to_client);
-    // Halves of one socket always reunite.
-    if let (Ok(authenticator), Ok(client)) = (authenticator, client) {
-        match side {
-            Side::Authenticator => Box::pin(close_both(authenticator, client, cause)).await,
-            Side::Client => Box::pin(close_both(client, authenticator, cause)).await,
-        }
+    async move {
+        let (side, cause) = {
+            let [up, down] = &mut meters;
+            let upward = pin!(pump(early, &mut from_authenticator, &mut to_client, up));
+            let downward = pin!(pump(Vec::new(), &mut from_client, &mut to_authenticator, down));
+            race(upward, downward, until, stop).await
+        };
+        drop(held);
+        let authenticator = (from_authenticator, to_authenticator);
+        part(authenticator, (from_client, to_client), side, cause).await;
+        (cause, meters)
     }
-    (cause, meters)
+}
+
+type Halves<S> = (SplitStream<WebSocketStream<S>>, SplitSink<WebSocketStream<S>, Message>);
+
+/// Goodbyes on both sides, in an allocation of their own: a tunnel has them once.
+fn part<S: Bytestream, T: Bytestream>(
+    authenticator: Halves<S>,
+    client: Halves<T>,
+    side: Side,
+    cause: Cause,
+) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    let authenticator = authenticator.0.reunite(authenticator.1);
+    let client = client.0.reunite(client.1);
+    match (authenticator, client, side) {
+        (Ok(authenticator), Ok(client), Side::Authenticator) => {
+            Box::pin(close_both(authenticator, client, cause))
+        }
+        (Ok(authenticator), Ok(client), Side::Client) => {
+            Box::pin(close_both(client, authenticator, cause))
+        }
+        // Halves of one socket always reunite.
+        _ => Box::pin(std::future::ready(())),
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,12 +158,11 @@ enum Halt {
 /// (a reply, a Shutdown, and then a reset connection) is still read and passed on, and the end of
 /// that stream then names the cause.
 async fn race(
-    upward: impl Future<Output = Halt>,
-    downward: impl Future<Output = Halt>,
+    mut upward: Pin<&mut impl Future<Output = Halt>>,
+    mut downward: Pin<&mut impl Future<Output = Halt>>,
     until: Instant,
     mut stop: Stop,
 ) -> (Side, Cause) {
-    let (mut upward, mut downward) = (pin!(upward), pin!(downward));
     let (mut up_runs, mut down_runs) = (true, true);
     while up_runs || down_runs {
         tokio::select! {

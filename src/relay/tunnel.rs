@@ -15,6 +15,7 @@ use super::cause::Cause;
 use super::config::Limits;
 use super::connection::{Shared, Visit, refuse};
 use super::http::{self, Header, Upgrade};
+use super::onward::Onward;
 use super::pipe::{self, End, Meter};
 use super::socket::Socket;
 use super::status::Status;
@@ -25,7 +26,7 @@ use crate::hybrid::tunnel::{ROUTING_ID_HEADER, RoutingId, SIGNAL_CONNECTION_HEAD
 pub(super) struct Guest {
     socket: WebSocketStream<Socket>,
     /// Its place in the count of its address, for as long as its socket lives.
-    _visit: Visit,
+    visit: Visit,
 }
 
 /// A taken tunnel id; freed when dropped.
@@ -74,7 +75,7 @@ pub(super) async fn join(
     };
     let message_len = visit.shared.limits.message_len;
     if let Some(socket) = switch(&visit.shared, socket, upgrade, None, message_len).await
-        && let Err(guest) = host.send(Guest { socket, _visit: visit })
+        && let Err(guest) = host.send(Guest { socket, visit })
     {
         pipe::turn_away(guest.socket).await;
     }
@@ -87,13 +88,16 @@ pub(super) async fn host(
     tunnel: TunnelId,
     upgrade: Upgrade,
     stop: Stop,
-) {
+) -> Onward {
     let hosting = match Hosting::begin(&visit, tunnel) {
         Ok(hosting) => hosting,
-        Err(status) => return refuse(&visit, socket, status).await,
+        Err(status) => {
+            refuse(&visit, socket, status).await;
+            return Onward::END;
+        }
     };
     let routing_id = visit.shared.registry().routing_id().to_string();
-    hosting.run(socket, upgrade, Some((ROUTING_ID_HEADER, &routing_id)), stop).await;
+    hosting.run(visit, socket, upgrade, Some((ROUTING_ID_HEADER, &routing_id)), stop).await
 }
 
 /// A tunnel whose host is about to wait in it.
@@ -118,20 +122,21 @@ impl Hosting {
         Ok(Self { shared, lease, guest, until })
     }
 
-    /// Answers 101 with this header, waits for the guest, and carries the tunnel to its end. A host that
-    /// was promised so gets a zero byte ahead of what its guest says.
+    /// Answers 101 with this header and waits for the guest; what is then to do carries the tunnel to its
+    /// end. A host that was promised so gets a zero byte ahead of what its guest says.
     pub(super) async fn run(
         self,
+        visit: Visit,
         socket: Socket,
         upgrade: Upgrade,
         header: Option<Header<'_>>,
         stop: Stop,
-    ) {
+    ) -> Onward {
         let Self { shared, lease, mut guest, until } = self;
         let signals = header.is_some_and(|(name, _)| name == SIGNAL_CONNECTION_HEADER);
         let message_len = shared.limits.message_len;
         let switched = switch(&shared, socket, upgrade, header, message_len).await;
-        let Some(socket) = switched else { return };
+        let Some(socket) = switched else { return Onward::END };
         let mut waiting =
             Waiting { socket, early: Vec::new(), early_len: 0, meter: meter(&shared.limits) };
         let joined = waiting.until_joined(&shared.limits, &mut guest, until, stop.clone()).await;
@@ -141,13 +146,14 @@ impl Hosting {
                     // A host that is gone is noticed by the pipe.
                     let _ = waiting.socket.send(Message::Binary(Bytes::from_static(&[0]))).await;
                 }
-                Box::pin(carry(&shared, waiting, guest, lease, stop)).await;
+                carry(visit, waiting, guest, lease, stop)
             }
             Err(cause) => {
                 drop(lease);
                 shared.metrics.ended_lonely(cause);
                 tracing::debug!(?cause, "tunnel ended before a client joined");
                 tokio::join!(pipe::close_one(waiting.socket, cause), turn_away(guest));
+                Onward::END
             }
         }
     }
@@ -161,17 +167,23 @@ async fn turn_away(mut guest: oneshot::Receiver<Guest>) {
     }
 }
 
-async fn carry(shared: &Shared, waiting: Waiting, guest: Guest, lease: Lease, stop: Stop) {
-    let until = Instant::now() + shared.limits.life;
+fn carry(visit: Visit, waiting: Waiting, guest: Guest, lease: Lease, stop: Stop) -> Onward {
+    let until = Instant::now() + visit.shared.limits.life;
     let host = End { socket: waiting.socket, meter: waiting.meter };
-    // The guest's place stays counted until the tunnel has ended.
-    let Guest { socket, _visit } = guest;
-    let client = End { socket, meter: meter(&shared.limits) };
-    let (cause, meters) = pipe::run(host, client, waiting.early, lease, until, stop).await;
-    let [up, down] = meters.map(|meter| shared.limits.messages - meter.messages_left);
-    let bytes = meters.map(|meter| shared.limits.bytes - meter.bytes_left);
-    shared.metrics.ended_joined(cause, up + down, bytes.iter().sum());
-    tracing::debug!(?cause, up, down, "tunnel ended");
+    let client = End { socket: guest.socket, meter: meter(&visit.shared.limits) };
+    let visits = (visit, guest.visit);
+    let pipe = Box::pin(pipe::run(host, client, waiting.early, lease, until, stop));
+    Onward::to(async move {
+        // Both places stay counted until the tunnel has ended.
+        let (host, _guest) = visits;
+        let (cause, meters) = pipe.await;
+        let shared = &host.shared;
+        let [up, down] = meters.map(|meter| shared.limits.messages - meter.messages_left);
+        let bytes = meters.map(|meter| shared.limits.bytes - meter.bytes_left);
+        shared.metrics.ended_joined(cause, up + down, bytes.iter().sum());
+        tracing::debug!(?cause, up, down, "tunnel ended");
+        Onward::END
+    })
 }
 
 /// An authenticator without a client.

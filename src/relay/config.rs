@@ -3,6 +3,7 @@
 //! Depends on `hybrid::tunnel` for the routing id.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::proxy::Cidr;
@@ -31,8 +32,25 @@ pub struct Config {
     pub trusted_proxies: Vec<Cidr>,
     /// Whether connections of those proxies begin with a header of the PROXY protocol, version 1 or 2.
     pub proxy_protocol: bool,
+    /// Where other nodes are met; by default this one is alone. Only with the feature `cluster`.
+    pub cluster: Option<ClusterConfig>,
     /// What clients may ask of it.
     pub limits: Limits,
+}
+
+/// Where the nodes of a cluster meet.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ClusterConfig {
+    /// NATS servers as URLs, `nats://` or `tls://`. They may hold a user and a password, or a token.
+    pub servers: Vec<String>,
+    /// A credentials file of NATS.
+    pub credentials: Option<PathBuf>,
+}
+
+impl std::fmt::Debug for ClusterConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ClusterConfig({} servers, redacted)", self.servers.len())
+    }
 }
 
 impl Config {
@@ -50,6 +68,7 @@ impl Config {
             routing_id: None,
             trusted_proxies: Vec::new(),
             proxy_protocol: false,
+            cluster: None,
             limits,
         }
     }

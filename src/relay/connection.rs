@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use super::cluster::Cluster;
 use super::config::Limits;
 use super::contact::{self, Bell};
 use super::http::{self, Verdict};
@@ -39,6 +40,8 @@ pub(super) struct Shared {
     pub(super) registry: Mutex<Registry<oneshot::Sender<Guest>>>,
     pub(super) listeners: Mutex<Listeners<Bell>>,
     pub(super) visitors: Mutex<Visitors>,
+    /// Other nodes, if this one is not alone.
+    pub(super) cluster: Option<Cluster>,
     pub(super) metrics: Metrics,
 }
 
@@ -57,6 +60,11 @@ impl Shared {
     /// As [`Self::registry`].
     pub(super) fn listeners(&self) -> MutexGuard<'_, Listeners<Bell>> {
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether there are tunnels, here or through here.
+    pub(super) fn is_busy(&self) -> bool {
+        self.registry().census().all > 0 || self.metrics.passages.passing() > 0
     }
 
     /// A page that is not for everybody is none here.
@@ -193,7 +201,7 @@ fn dispatch(visit: Visit, socket: Socket, verdict: Verdict, stop: Stop) -> Onwar
         Ok(upgrade) => match upgrade.endpoint.clone() {
             Endpoint::New(id) => Onward::to(tunnel::host(visit, socket, id, upgrade, stop)),
             Endpoint::Connect(routing_id, id) => {
-                Onward::last(tunnel::join(visit, socket, routing_id, id, upgrade))
+                Onward::last(tunnel::join(visit, socket, routing_id, id, upgrade, stop))
             }
             Endpoint::Contact(id) => Onward::to(contact::ring(visit, socket, id, upgrade, stop)),
             Endpoint::Listen(id) => Onward::last(contact::listen(visit, socket, id, upgrade, stop)),
@@ -209,12 +217,19 @@ pub(super) fn show(shared: &Shared, page: Page) -> String {
     match page {
         Page::Landing => page::landing(),
         Page::Health => page::healthy(),
-        Page::Ready => page::ready(shared.registry().is_full()),
+        Page::Ready => page::ready(
+            shared.registry().is_full(),
+            shared.cluster.as_ref().is_none_or(Cluster::is_held),
+        ),
         Page::Metrics => {
             // Taken first, so that no lock is held while the text is written.
             let (connections, tunnels) = (shared.visitors().count(), shared.registry().census());
             let listeners = shared.listeners().count();
-            page::metrics(&shared.metrics.text(connections, tunnels, listeners, &shared.limits))
+            let cluster = shared.cluster.as_ref();
+            let cluster = cluster.map(|cluster| [cluster.is_connected(), cluster.is_held()]);
+            let mut text = shared.metrics.text(connections, tunnels, listeners, &shared.limits);
+            text += &shared.metrics.passages.text(cluster.unwrap_or_default());
+            page::metrics(&text)
         }
     }
 }

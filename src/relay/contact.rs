@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use tokio::sync::{mpsc, oneshot};
@@ -26,7 +27,7 @@ use super::stop::Stop;
 use super::tunnel::{Hosting, switch};
 use crate::hybrid::linking::ClientPayload;
 use crate::hybrid::listen::{Answer, MAX_MESSAGE, Ring, Verdict};
-use crate::hybrid::tunnel::{ContactId, SIGNAL_CONNECTION_HEADER, TunnelId};
+use crate::hybrid::tunnel::{ContactId, RoutingId, SIGNAL_CONNECTION_HEADER, TunnelId};
 
 /// Rings that a phone may leave unanswered.
 const MAX_UNANSWERED: usize = 4;
@@ -38,11 +39,14 @@ const SIGNAL: Header<'_> = (SIGNAL_CONNECTION_HEADER, "true");
 
 /// The way to a phone that listens.
 pub(super) type Bell = mpsc::Sender<Rung>;
+/// The same for whoever must not keep the phone from being replaced.
+pub(super) type WeakBell = mpsc::WeakSender<Rung>;
 
 /// A laptop rings.
 pub(super) struct Rung {
     payload: ClientPayload,
     tunnel: TunnelId,
+    routing: RoutingId,
     verdict: oneshot::Sender<Verdict>,
 }
 
@@ -113,10 +117,11 @@ async fn attend(
     mut stop: Stop,
 ) -> Cause {
     let (bell, mut rung) = mpsc::channel(MAX_UNANSWERED);
+    let weak = bell.downgrade();
     let entered = shared.listeners().enter(contact.clone(), bell);
     let Some(ticket) = entered else { return Cause::Quota };
-    let place = Place { shared: shared.clone(), contact, ticket };
-    let routing = shared.registry().routing_id();
+    let place = Place { shared: shared.clone(), contact: contact.clone(), ticket };
+    let mut elsewhere = Box::pin(elsewhere(shared, &contact, &weak));
     let mut waiting: HashMap<u64, oneshot::Sender<Verdict>> = HashMap::new();
     let mut number = 0;
     let mut chatter = Bucket::default();
@@ -145,7 +150,8 @@ async fn attend(
                 }
             }
             asked = rung.recv(), if room => {
-                let Some(Rung { payload, tunnel, verdict }) = asked else { break Cause::Replaced };
+                let Some(rung) = asked else { break Cause::Replaced };
+                let Rung { payload, tunnel, routing, verdict } = rung;
                 number += 1;
                 waiting.insert(number, verdict);
                 let ring = Ring { number, tunnel, routing, payload }.encode();
@@ -159,11 +165,20 @@ async fn attend(
             // Those that nobody waits for any more make room.
             () = sleep(shared.limits.ring_deadline), if !room => {}
             () = sleep_until(until) => break Cause::Expired,
+            () = &mut elsewhere => break Cause::Replaced,
             () = stop.requested() => break Cause::Stopping,
         }
     };
     drop(place);
     cause
+}
+
+/// Until the phone listens at another node; meanwhile, rings of other nodes come in.
+async fn elsewhere(shared: &Arc<Shared>, contact: &ContactId, bell: &WeakBell) {
+    match &shared.cluster {
+        Some(cluster) => cluster.attend(shared, contact, bell).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Rings a phone for a laptop, and lets that wait in a tunnel if the phone comes.
@@ -193,18 +208,41 @@ async fn call(
     contact: &ContactId,
     payload: ClientPayload,
 ) -> Result<Hosting, Status> {
-    let bell = visit.shared.listeners().find(contact).ok_or(Status::NoListener)?;
+    let (shared, limits) = (&visit.shared, &visit.shared.limits);
+    let bell = shared.listeners().find(contact);
+    if bell.is_none() && shared.cluster.is_none() {
+        return Err(Status::NoListener);
+    }
     let tunnel = random::tunnel_id().ok_or(Status::Full)?;
     let hosting = Hosting::begin(visit, tunnel)?;
+    let place = (shared.registry().routing_id(), tunnel);
+    let verdict = match (bell, &shared.cluster) {
+        (Some(bell), _) => knock(&bell, place, payload, limits.ring_deadline).await?,
+        (None, Some(cluster)) => cluster.ring(contact, place, payload).await?,
+        (None, None) => return Err(Status::NoListener),
+    };
+    match verdict {
+        Verdict::Coming => Ok(hosting),
+        Verdict::NoSuchLink => Err(Status::Gone),
+        Verdict::Busy => Err(Status::Busy),
+    }
+}
+
+/// Rings a phone that listens here, for a laptop that waits in a tunnel here or at another node.
+pub(super) async fn knock(
+    bell: &Bell,
+    (routing, tunnel): (RoutingId, TunnelId),
+    payload: ClientPayload,
+    deadline: Duration,
+) -> Result<Verdict, Status> {
     let (verdict, told) = oneshot::channel();
-    bell.try_send(Rung { payload, tunnel, verdict }).map_err(|error| match error {
+    let rung = Rung { payload, tunnel, routing, verdict };
+    bell.try_send(rung).map_err(|error| match error {
         mpsc::error::TrySendError::Full(_) => Status::Busy,
         mpsc::error::TrySendError::Closed(_) => Status::NoListener,
     })?;
-    match timeout(visit.shared.limits.ring_deadline, told).await {
-        Ok(Ok(Verdict::Coming)) => Ok(hosting),
-        Ok(Ok(Verdict::NoSuchLink)) => Err(Status::Gone),
-        Ok(Ok(Verdict::Busy)) => Err(Status::Busy),
+    match timeout(deadline, told).await {
+        Ok(Ok(verdict)) => Ok(verdict),
         // It left, or lost its connection without knowing.
         Ok(Err(_)) => Err(Status::NoListener),
         Err(_) => Err(Status::Silent),

@@ -32,6 +32,15 @@ pub enum Error {
     /// Certificate or key cannot be used.
     #[error("cannot set up TLS")]
     Tls(#[from] TlsError),
+    /// A cluster is asked for, and this program was built without.
+    #[error("this program was built without the feature `cluster`")]
+    NoCluster,
+    /// A NATS server's URL cannot be read. It is not repeated: it may hold a password.
+    #[error("the URL of a NATS server cannot be read")]
+    Servers(#[source] io::Error),
+    /// The credentials for NATS cannot be read.
+    #[error("the credentials for NATS cannot be read")]
+    Credentials(#[source] io::Error),
     /// The system gave no random bytes for the routing id.
     #[error("cannot choose a routing id")]
     Random(#[source] rand_core::Error),

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::cause::Cause;
 use super::config::Limits;
+use super::passages::Passages;
 use super::registry::Census;
 use super::status::Status;
 
@@ -71,6 +72,8 @@ pub(super) struct Metrics {
     rings: AtomicU64,
     messages: AtomicU64,
     bytes: AtomicU64,
+    /// What goes between this node and others.
+    pub(super) passages: Passages,
     /// Certificates that were read again, and those that could not be used.
     reloads: [AtomicU64; 2],
 }
@@ -86,6 +89,7 @@ impl Metrics {
             rings: AtomicU64::new(0),
             messages: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
+            passages: Passages::default(),
             reloads: [const { AtomicU64::new(0) }; 2],
         }
     }
@@ -188,16 +192,16 @@ impl Metrics {
     }
 }
 
-struct Text(String);
+pub(super) struct Text(pub(super) String);
 
 impl Text {
-    fn family(&mut self, name: &str, kind: &str, help: &str) {
+    pub(super) fn family(&mut self, name: &str, kind: &str, help: &str) {
         let name = format_args!("cabled_relay_{name}");
         // Writing to a string cannot fail.
         let _ = writeln!(self.0, "# HELP {name} {help}.\n# TYPE {name} {kind}");
     }
 
-    fn sample(&mut self, name: &str, labels: &str, value: impl Display) {
+    pub(super) fn sample(&mut self, name: &str, labels: &str, value: impl Display) {
         let _ = writeln!(self.0, "cabled_relay_{name}{labels} {value}");
     }
 }

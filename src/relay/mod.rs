@@ -27,7 +27,8 @@
 //! | 410 | the phone does not know that link: the laptop may forget it |
 //! | 429 | too many connections, or new tunnels a second, from one address; a phone that has too much to do |
 //! | 503 | too many tunnels, or new ones a second, or listeners; draining |
-//! | 504 | the phone that listens does not answer |
+//! | 503 | the tunnel or phone is at another node, and NATS is lost |
+//! | 504 | the phone that listens, or the node that holds the tunnel, does not answer |
 //!
 //! | close code | when |
 //! |---|---|
@@ -35,6 +36,12 @@
 //! | 1003, 1009, 1002 | to whoever sent text, too long a message, or broke the protocol |
 //! | 1008 | a limit: time, messages, bytes; to the partner of someone who broke a rule; to a phone that does not prove
 //! its contact id, or listens on another connection |
+
+#[cfg(not(feature = "cluster"))]
+#[path = "alone.rs"]
+mod cluster;
+#[cfg(feature = "cluster")]
+mod cluster;
 
 mod cause;
 mod config;
@@ -46,6 +53,7 @@ mod listeners;
 mod metrics;
 mod onward;
 mod page;
+mod passages;
 mod pipe;
 mod proxy;
 mod random;
@@ -75,7 +83,7 @@ use self::connection::{Shared, Visit};
 use self::side::Beside;
 use crate::hybrid::tunnel::RoutingId;
 
-pub use self::config::{Config, Limits};
+pub use self::config::{ClusterConfig, Config, Limits};
 pub use self::error::Error;
 #[cfg(fuzzing)]
 pub use self::http::fuzz_request_head;
@@ -193,7 +201,7 @@ impl Relay {
     }
 
     /// What goes on beside the tunnels, until it is dropped.
-    fn start_beside(&mut self) -> JoinSet<()> {
+    fn start_beside(&mut self, stop: &stop::Stop) -> JoinSet<()> {
         let mut beside: Vec<Beside> = Vec::new();
         if let Some(Bound(listener, _)) = self.pages.take() {
             beside.push(Box::pin(side::pages(listener, self.shared.clone())));
@@ -202,6 +210,12 @@ impl Relay {
             let port = self.local_addr().port();
             beside.push(Box::pin(side::redirects(listener, self.shared.clone(), port)));
         }
+        let (shared, stop) = (self.shared.clone(), stop.clone());
+        beside.push(Box::pin(async move {
+            if let Some(cluster) = &shared.cluster {
+                cluster.run(shared.clone(), stop).await;
+            }
+        }));
         beside.into_iter().collect()
     }
 
@@ -220,13 +234,13 @@ impl Relay {
     ) {
         let (stopper, stop) = stop::channel();
         // Ends with this function, by being dropped.
-        let _beside = self.start_beside();
+        let _beside = self.start_beside(&stop);
         let mut watch = pin!(watch(self.shared.clone(), self.tls_poll));
         let Bound(listener, _) = self.listener;
         let mut connections = JoinSet::new();
         let (mut drain, mut shutdown) = (pin!(drain), pin!(shutdown));
         let mut until: Option<Instant> = None;
-        while until.is_none() || self.shared.registry().census().all > 0 {
+        while until.is_none() || self.shared.is_busy() {
             // A joined tunnel is one task and two connections.
             let room = self.shared.visitors().count() < self.shared.limits.connections;
             tokio::select! {
@@ -255,6 +269,9 @@ impl Relay {
         let all = async { while connections.join_next().await.is_some() {} };
         // Whoever has not gone by then is cut off with the set.
         let _ = timeout(STOP_GRACE, all).await;
+        if let Some(cluster) = &self.shared.cluster {
+            cluster.leave(&self.shared).await;
+        }
     }
 }
 

@@ -44,8 +44,13 @@ pub(super) fn healthy() -> String {
     response("200 OK", PLAIN, "ok\n")
 }
 
-pub(super) fn ready(full: bool) -> String {
+pub(super) fn ready(full: bool, numbered: bool) -> String {
     match full {
+        false if !numbered => response(
+            "503 Service Unavailable",
+            PLAIN,
+            "not ready: no number in the cluster, see the log about NATS\n",
+        ),
         false => response("200 OK", PLAIN, "ready\n"),
         true => response("503 Service Unavailable", PLAIN, "not ready: no new tunnel is taken\n"),
     }

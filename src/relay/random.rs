@@ -11,6 +11,18 @@ pub(super) fn routing_id() -> Result<RoutingId, Error> {
     draw().map(RoutingId::new).map_err(Error::Random)
 }
 
+/// A name for a link to another node; `None` if the system has no randomness.
+#[cfg(feature = "cluster")]
+pub(super) fn link_name() -> Option<[u8; 16]> {
+    draw().ok()
+}
+
+/// A name for this process among the nodes of a cluster.
+#[cfg(feature = "cluster")]
+pub(super) fn instance() -> Result<[u8; 8], Error> {
+    draw().map_err(Error::Random)
+}
+
 /// A tunnel for a laptop that rings; `None` if the system has no randomness.
 pub(super) fn tunnel_id() -> Option<TunnelId> {
     draw().map(TunnelId::new).ok()

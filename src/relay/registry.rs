@@ -52,7 +52,7 @@ pub(super) struct Census {
 
 #[derive(Debug)]
 enum Slot<H> {
-    Waiting { handle: H, until: Instant },
+    Waiting { handle: H, until: Instant, routing_id: RoutingId },
     Joined,
 }
 
@@ -80,6 +80,11 @@ impl<H> Registry<H> {
         self.routing_id
     }
 
+    /// Has another number from now on, for tunnels to come.
+    pub(super) fn set_routing_id(&mut self, routing_id: RoutingId) {
+        self.routing_id = routing_id;
+    }
+
     pub(super) fn census(&self) -> Census {
         Census { all: self.tunnels.len(), joined: self.joined }
     }
@@ -101,7 +106,7 @@ impl<H> Registry<H> {
         handle: H,
         now: Instant,
     ) -> Result<Instant, Refusal> {
-        let (full, draining) = (self.is_full(), self.draining);
+        let (full, draining, routing_id) = (self.is_full(), self.draining, self.routing_id);
         let until = now + self.waiting;
         match self.tunnels.entry(tunnel) {
             Entry::Occupied(_) => Err(Refusal::Occupied),
@@ -109,7 +114,7 @@ impl<H> Registry<H> {
             Entry::Vacant(_) if full => Err(Refusal::Full),
             Entry::Vacant(_) if !self.bucket.take(self.rate, now) => Err(Refusal::TooFast),
             Entry::Vacant(place) => {
-                place.insert(Slot::Waiting { handle, until });
+                place.insert(Slot::Waiting { handle, until, routing_id });
                 Ok(until)
             }
         }
@@ -122,8 +127,8 @@ impl<H> Registry<H> {
         tunnel: &TunnelId,
         now: Instant,
     ) -> Result<H, Refusal> {
-        let slot = self.tunnels.get_mut(tunnel).filter(|slot| slot.is_open(now));
-        let slot = slot.filter(|_| routing_id == self.routing_id).ok_or(Refusal::UnknownTunnel)?;
+        let slot = self.tunnels.get_mut(tunnel).filter(|slot| slot.is_open(routing_id, now));
+        let slot = slot.ok_or(Refusal::UnknownTunnel)?;
         match std::mem::replace(slot, Slot::Joined) {
             Slot::Waiting { handle, .. } => {
                 self.joined += 1;
@@ -143,8 +148,9 @@ impl<H> Registry<H> {
 }
 
 impl<H> Slot<H> {
-    fn is_open(&self, now: Instant) -> bool {
-        matches!(self, Self::Waiting { until, .. } if now < *until)
+    /// The number is the one that the phone was told, also when this node has another by now.
+    fn is_open(&self, asked: RoutingId, now: Instant) -> bool {
+        matches!(self, Self::Waiting { until, routing_id, .. } if now < *until && asked == *routing_id)
     }
 }
 

@@ -5,6 +5,7 @@
 use std::sync::{Arc, Mutex};
 
 use super::LONGEST;
+use super::cluster::Cluster;
 use super::config::{Config, Limits};
 use super::connection::Shared;
 use super::error::Error;
@@ -45,6 +46,7 @@ pub(super) fn shared(config: &Config) -> Result<Arc<Shared>, Error> {
         proxies: Proxies { networks, header: config.proxy_protocol },
         registry: Mutex::new(registry),
         visitors: Mutex::new(visitors),
+        cluster: config.cluster.as_ref().map(Cluster::new).transpose()?,
         listeners: Mutex::new(Listeners::new(limits.listeners)),
         metrics: Metrics::new(),
     }))

@@ -6,6 +6,8 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+#[cfg(feature = "cluster")]
+use tokio::io::DuplexStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
@@ -29,6 +31,9 @@ impl Prompt {
 pub(super) enum Socket {
     Plain(Prompt),
     Tls(Box<TlsStream<Prompt>>),
+    /// A connection of another node.
+    #[cfg(feature = "cluster")]
+    Linked(DuplexStream),
 }
 
 impl AsyncRead for Prompt {
@@ -74,6 +79,8 @@ impl AsyncRead for Socket {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_read(context, buffer),
             Self::Tls(socket) => Pin::new(socket).poll_read(context, buffer),
+            #[cfg(feature = "cluster")]
+            Self::Linked(socket) => Pin::new(socket).poll_read(context, buffer),
         }
     }
 }
@@ -87,6 +94,8 @@ impl AsyncWrite for Socket {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_write(context, bytes),
             Self::Tls(socket) => Pin::new(socket).poll_write(context, bytes),
+            #[cfg(feature = "cluster")]
+            Self::Linked(socket) => Pin::new(socket).poll_write(context, bytes),
         }
     }
 
@@ -94,6 +103,8 @@ impl AsyncWrite for Socket {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_flush(context),
             Self::Tls(socket) => Pin::new(socket).poll_flush(context),
+            #[cfg(feature = "cluster")]
+            Self::Linked(socket) => Pin::new(socket).poll_flush(context),
         }
     }
 
@@ -101,6 +112,8 @@ impl AsyncWrite for Socket {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_shutdown(context),
             Self::Tls(socket) => Pin::new(socket).poll_shutdown(context),
+            #[cfg(feature = "cluster")]
+            Self::Linked(socket) => Pin::new(socket).poll_shutdown(context),
         }
     }
 }

@@ -42,13 +42,17 @@ pub(super) enum Status {
     Draining,
     /// The phone that listens does not answer.
     Silent,
+    /// The node that holds the tunnel does not answer.
+    Distant,
+    /// Other nodes are out of reach.
+    Apart,
     /// No refusal: a page was asked for.
     Page(Page),
 }
 
 impl Status {
     /// Every refusal, for the counters.
-    pub(super) const REFUSALS: [Self; 18] = [
+    pub(super) const REFUSALS: [Self; 20] = [
         Self::BadRequest,
         Self::Forwarded,
         Self::NoPath,
@@ -67,6 +71,8 @@ impl Status {
         Self::Listeners,
         Self::Draining,
         Self::Silent,
+        Self::Distant,
+        Self::Apart,
     ];
 
     /// The three digits.
@@ -95,6 +101,8 @@ impl Status {
             Self::Listeners => "listeners",
             Self::Draining => "draining",
             Self::Silent => "phone_silent",
+            Self::Distant => "node_silent",
+            Self::Apart => "cluster",
             Self::Page(_) => "page",
         }
     }
@@ -114,8 +122,8 @@ impl Status {
             Self::Full | Self::Listeners | Self::Draining => {
                 "503 Service Unavailable\r\nRetry-After: 60"
             }
-            Self::Rush => "503 Service Unavailable\r\nRetry-After: 1",
-            Self::Silent => "504 Gateway Timeout",
+            Self::Rush | Self::Apart => "503 Service Unavailable\r\nRetry-After: 1",
+            Self::Silent | Self::Distant => "504 Gateway Timeout",
             Self::Page(_) => "200 OK",
         }
     }

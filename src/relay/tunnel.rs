@@ -25,8 +25,16 @@ use crate::hybrid::tunnel::{ROUTING_ID_HEADER, RoutingId, SIGNAL_CONNECTION_HEAD
 /// A client that joins a waiting authenticator.
 pub(super) struct Guest {
     socket: WebSocketStream<Socket>,
-    /// Its place in the count of its address, for as long as its socket lives.
-    visit: Visit,
+    /// Its place in the count of its address, for as long as its socket lives; another node counts its own.
+    visit: Option<Visit>,
+}
+
+#[cfg(feature = "cluster")]
+impl Guest {
+    /// One that comes through another node.
+    pub(super) fn from_afar(socket: WebSocketStream<Socket>) -> Self {
+        Self { socket, visit: None }
+    }
 }
 
 /// A taken tunnel id; freed when dropped.
@@ -65,17 +73,28 @@ pub(super) async fn join(
     routing_id: RoutingId,
     tunnel: TunnelId,
     upgrade: Upgrade,
+    stop: Stop,
 ) {
+    let shared = visit.shared.clone();
     let now = Instant::now().into_std();
-    let found = visit.shared.registry().join(routing_id, &tunnel, now);
+    let (found, elsewhere) = {
+        let mut registry = shared.registry();
+        (registry.join(routing_id, &tunnel, now), registry.routing_id() != routing_id)
+    };
     let host = match found {
         Ok(host) if !host.is_closed() => host,
         Ok(_) => return refuse(&visit, socket, Status::NoTunnel).await,
-        Err(refusal) => return refuse(&visit, socket, refusal.into()).await,
+        Err(refusal) => match shared.cluster.as_ref().filter(|_| elsewhere) {
+            Some(cluster) => {
+                let place = (routing_id, tunnel);
+                return Box::pin(cluster.pass(visit, socket, place, upgrade, stop)).await;
+            }
+            None => return refuse(&visit, socket, refusal.into()).await,
+        },
     };
     let message_len = visit.shared.limits.message_len;
     if let Some(socket) = switch(&visit.shared, socket, upgrade, None, message_len).await
-        && let Err(guest) = host.send(Guest { socket, visit })
+        && let Err(guest) = host.send(Guest { socket, visit: Some(visit) })
     {
         pipe::turn_away(guest.socket).await;
     }

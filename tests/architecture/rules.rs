@@ -97,6 +97,7 @@ const PURE_CRATES: &[&str] = &[
 const HOMES: &[(&str, &[&str])] = &[
     ("age", &["authenticator/store"]),
     ("argon2", &["authenticator/store"]),
+    ("async_nats", &["relay/cluster"]),
     ("axum", &["frontend/loopback", "frontend/web", "testbed/control"]),
     ("aws_lc_rs", &["hybrid/crypto", "hybrid/noise"]),
     ("bluer", &["ble/bluer"]),

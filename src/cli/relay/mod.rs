@@ -118,6 +118,12 @@ fn advice(error: &relay::Error) -> Failure {
             (Status::Usage, "give --tls-cert and --tls-key, or leave --redirect-listen out")
         }
         E::NoProxy => (Status::Usage, "name the proxies with --trusted-proxy"),
+        E::NoCluster => (
+            Status::Usage,
+            "build with --features cluster, or take the Debian package, which has it",
+        ),
+        E::Servers(_) => (Status::Usage, "--cluster takes nats://HOST:PORT or tls://HOST:PORT"),
+        E::Credentials(_) => (Status::Storage, "check the file of --cluster-credentials"),
         E::Tls(_) => (Status::Storage, "check the two PEM files and that they belong together"),
         _ => (Status::Failure, "try again"),
     };

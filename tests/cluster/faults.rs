@@ -30,7 +30,8 @@ async fn a_node_that_is_killed_takes_its_own_tunnels_with_it_and_no_others() {
         pair.talk(1000).await;
     }
     cluster.pair(1, 2, 5).await.talk(1000).await;
-    assert_eq!(cluster.nodes[1].count("passages_total{result=\"lost\"}"), 1);
+    let lost = || cluster.nodes[1].count("passages_total{result=\"lost\"}") == 1;
+    until("it is counted", lost).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -155,6 +155,8 @@ impl Cluster {
         for line in std::fs::read_to_string(example).unwrap().lines() {
             let words: Vec<&str> = line.split_whitespace().collect();
             match words.as_slice() {
+                // More than a test machine may have open.
+                ["maxconn", ..] => config += "    maxconn 1000\n",
                 ["bind", ..] => config += &format!("    bind 127.0.0.1:{port}\n"),
                 ["balance", ..] if how == "roundrobin" => config += "    balance roundrobin\n",
                 ["hash-type", ..] if how == "roundrobin" => {}

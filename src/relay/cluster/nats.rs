@@ -103,13 +103,18 @@ async fn hold(
         }
         let held = claim.held_until();
         shared.registry().set_routing_id(claim.number());
-        cluster.set_lease(held, claim.entry());
+        if held.is_none() || was_held {
+            cluster.set_lease(held, claim.entry());
+        }
         if held.is_some() != was_held {
             was_held = held.is_some();
             let number = claim.number();
             if was_held {
-                tracing::info!(%number, "this node has its number in the cluster");
+                // Ready is who can be reached under its number.
                 requests = client.subscribe(words::node(number)).await.ok();
+                let _ = timeout(STEP, client.flush()).await;
+                cluster.set_lease(held, claim.entry());
+                tracing::info!(%number, "this node has its number in the cluster");
             } else {
                 tracing::warn!("this node has lost its number in the cluster");
                 // Another bucket may be needed: NATS may have lost this one.

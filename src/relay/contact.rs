@@ -9,9 +9,11 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::error::Error as WsError;
 
 use super::cause::Cause;
 use super::connection::{Shared, Visit, refuse};
@@ -156,10 +158,9 @@ async fn attend(
                 waiting.insert(number, verdict);
                 let ring = Ring { number, tunnel, routing, payload }.encode();
                 let sending = socket.send(Message::Binary(ring.into()));
-                match timeout(shared.limits.head_deadline, sending).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(error)) => break Cause::of_error(&error),
-                    Err(_) => break Cause::Expired,
+                let sent = timeout(shared.limits.head_deadline, sending).await;
+                if let Err(cause) = told(sent) {
+                    break cause;
                 }
             }
             // Those that nobody waits for any more make room.
@@ -171,6 +172,11 @@ async fn attend(
     };
     drop(place);
     cause
+}
+
+/// Why a ring did not reach the phone, if it did not.
+fn told(sent: Result<Result<(), WsError>, Elapsed>) -> Result<(), Cause> {
+    sent.map_err(|_| Cause::Expired)?.map_err(|error| Cause::of_error(&error))
 }
 
 /// Until the phone listens at another node; meanwhile, rings of other nodes come in.

@@ -210,12 +210,7 @@ impl Relay {
             let port = self.local_addr().port();
             beside.push(Box::pin(side::redirects(listener, self.shared.clone(), port)));
         }
-        let (shared, stop) = (self.shared.clone(), stop.clone());
-        beside.push(Box::pin(async move {
-            if let Some(cluster) = &shared.cluster {
-                cluster.run(shared.clone(), stop).await;
-            }
-        }));
+        beside.push(Box::pin(side::others(self.shared.clone(), stop.clone())));
         beside.into_iter().collect()
     }
 
@@ -269,9 +264,7 @@ impl Relay {
         let all = async { while connections.join_next().await.is_some() {} };
         // Whoever has not gone by then is cut off with the set.
         let _ = timeout(STOP_GRACE, all).await;
-        if let Some(cluster) = &self.shared.cluster {
-            cluster.leave(&self.shared).await;
-        }
+        side::leave(&self.shared).await;
     }
 }
 

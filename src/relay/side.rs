@@ -16,6 +16,7 @@ use super::http::{self, MAX_HEADERS};
 use super::page::{self, Page};
 use super::pipe;
 use super::status::Status;
+use super::stop::Stop;
 
 /// Connections at a time to one of these listeners.
 const MOST: usize = 256;
@@ -44,6 +45,20 @@ pub(super) async fn pages(listener: TcpListener, shared: Arc<Shared>) {
 /// Sends whoever comes to `https://` at `port`; never ends.
 pub(super) async fn redirects(listener: TcpListener, shared: Arc<Shared>, port: u16) {
     serve(listener, shared, Arc::new(move |head| redirect(head, port))).await;
+}
+
+/// Takes part in a cluster, if there is one.
+pub(super) async fn others(shared: Arc<Shared>, stop: Stop) {
+    if let Some(cluster) = &shared.cluster {
+        cluster.run(shared.clone(), stop).await;
+    }
+}
+
+/// Leaves it.
+pub(super) async fn leave(shared: &Shared) {
+    if let Some(cluster) = &shared.cluster {
+        cluster.leave(shared).await;
+    }
 }
 
 async fn serve(listener: TcpListener, shared: Arc<Shared>, answer: Answer) {

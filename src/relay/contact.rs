@@ -158,8 +158,7 @@ async fn attend(
                 waiting.insert(number, verdict);
                 let ring = Ring { number, tunnel, routing, payload }.encode();
                 let sending = socket.send(Message::Binary(ring.into()));
-                let sent = timeout(shared.limits.head_deadline, sending).await;
-                if let Err(cause) = told(sent) {
+                if let Err(cause) = told(timeout(shared.limits.head_deadline, sending).await) {
                     break cause;
                 }
             }

@@ -93,7 +93,8 @@ async fn hold(
     let number = shared.registry().routing_id();
     let mut claim = Claim::new(number, lease, Instant::now().into_std());
     let mut requests: Option<Subscriber> = None;
-    let mut was_held = false;
+    // The number under which they come: a claim can go from one to the next within a step.
+    let mut heard = None;
     loop {
         let started = Instant::now().into_std();
         if let Some(step) = claim.step(started, || other(number)) {
@@ -103,23 +104,16 @@ async fn hold(
         }
         let held = claim.held_until();
         shared.registry().set_routing_id(claim.number());
-        if held.is_none() || was_held {
-            cluster.set_lease(held, claim.entry());
+        if held.is_some() && heard != Some(claim.number()) {
+            requests = hear(client, bucket, claim.number()).await;
+            heard = requests.is_some().then(|| claim.number());
         }
-        if held.is_some() != was_held {
-            was_held = held.is_some();
-            let number = claim.number();
-            if was_held {
-                // Ready is who can be reached under its number.
-                requests = client.subscribe(words::node(number)).await.ok();
-                let _ = timeout(STEP, client.flush()).await;
-                cluster.set_lease(held, claim.entry());
-                tracing::info!(%number, "this node has its number in the cluster");
-            } else {
-                tracing::warn!("this node has lost its number in the cluster");
-                // Another bucket may be needed: NATS may have lost this one.
-                return;
-            }
+        // Ready is who can be reached under its number.
+        cluster.set_lease(held.filter(|_| heard.is_some()), claim.entry());
+        if held.is_none() && heard.is_some() {
+            tracing::warn!("this node has lost its number in the cluster");
+            // Another bucket may be needed: NATS may have lost this one.
+            return;
         }
         let wake = Instant::from_std(claim.wake());
         loop {
@@ -138,6 +132,15 @@ async fn hold(
             }
         }
     }
+}
+
+/// Requests to this number, once the server has begun to pass them on.
+async fn hear(client: &Client, bucket: &Store, number: RoutingId) -> Option<Subscriber> {
+    let requests = client.subscribe(words::node(number)).await.ok()?;
+    // The server answers in order: it has read the subscription when it answers what was asked after that.
+    timeout(STEP, bucket.status()).await.ok()?.ok()?;
+    tracing::info!(%number, "this node has its number in the cluster");
+    Some(requests)
 }
 
 /// Another number; without randomness the one that there was is tried again.

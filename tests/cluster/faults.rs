@@ -24,7 +24,7 @@ async fn a_node_that_is_killed_takes_its_own_tunnels_with_it_and_no_others() {
     println!("the laptop of a phone whose node was killed knew after {:?}", killed.elapsed());
     for channel in [&mut held.phone, &mut through.laptop] {
         let end = end_of(channel).await;
-        assert!(!matches!(end, Error::TimedOut { .. }), "{end:?}");
+        assert!(!matches!(end, Error::TimedOut), "{end:?}");
     }
     for pair in &mut others {
         pair.talk(1000).await;

@@ -2,7 +2,14 @@
 //!
 //! Nothing is assumed to take less than a generous deadline; what it took is printed.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a test fails by panicking, reads the clock for what it prints, and draws system randomness"
+)]
 
 mod ceremonies;
 mod faults;

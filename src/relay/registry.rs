@@ -81,6 +81,7 @@ impl<H> Registry<H> {
     }
 
     /// Has another number from now on, for tunnels to come.
+    #[cfg(feature = "cluster")]
     pub(super) fn set_routing_id(&mut self, routing_id: RoutingId) {
         self.routing_id = routing_id;
     }

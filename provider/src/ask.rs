@@ -2,9 +2,8 @@
 
 use cabled::cbor::{self, Value};
 use cabled::ctap::{
-    AuthenticatorData, CosePublicKey, CredentialDescriptor, CredentialParameters, ES256, Flags,
-    GetAssertionRequest, GetAssertionResponse, GetInfo, MakeCredentialRequest,
-    MakeCredentialResponse, Options, RpEntity, Status, UserEntity, split_response,
+    AuthenticatorData, CosePublicKey, GetAssertionRequest, GetAssertionResponse, GetInfo,
+    MakeCredentialResponse, NewKey, Status, split_response,
 };
 use p256::ecdsa::Signature;
 use sha2::{Digest as _, Sha256};
@@ -13,13 +12,9 @@ use crate::error::Error;
 
 /// A new key.
 pub(crate) struct Enroll<'a> {
-    pub(crate) application: &'a str,
+    pub(crate) key: NewKey<'a>,
     /// What an attestation vouches for, where there is one.
     pub(crate) challenge: &'a [u8],
-    pub(crate) user_id: Vec<u8>,
-    pub(crate) user_name: &'a str,
-    pub(crate) resident: bool,
-    pub(crate) verification: bool,
 }
 
 /// What the phone made.
@@ -39,34 +34,7 @@ pub(crate) struct Enrolled {
 impl Enroll<'_> {
     /// The message for a phone that can do this much.
     pub(crate) fn message(&self, info: &GetInfo) -> Vec<u8> {
-        let protect = match (self.verification, self.resident) {
-            (true, _) => Some(3),
-            (false, true) => Some(2),
-            (false, false) => None,
-        };
-        let protect = protect.filter(|_| info.has_extension("credProtect"));
-        let protect = protect.map(|level| ("credProtect".to_owned(), Value::int(level)));
-        let name = Some(self.user_name.to_owned());
-        let request = MakeCredentialRequest {
-            client_data_hash: Sha256::digest(self.challenge).into(),
-            rp: RpEntity {
-                id: self.application.to_owned(),
-                name: Some(self.application.to_owned()),
-            },
-            user: UserEntity { id: self.user_id.clone(), name: name.clone(), display_name: name },
-            pub_key_cred_params: vec![CredentialParameters::new(ES256)],
-            exclude_list: vec![],
-            extensions: protect.into_iter().collect(),
-            options: Options {
-                rk: self.resident.then_some(true),
-                up: None,
-                uv: verifies(self.verification, info),
-            },
-            pin_uv_auth_param: None,
-            pin_uv_auth_protocol: None,
-            enterprise_attestation: None,
-        };
-        request.encode()
+        self.key.request(info, Sha256::digest(self.challenge).into()).encode()
     }
 
     /// What the reply says, if it is an answer to this.
@@ -74,7 +42,7 @@ impl Enroll<'_> {
         let body = body(reply)?;
         let response = MakeCredentialResponse::decode(body)
             .map_err(|_| Error::Answer("it is no registration"))?;
-        let data = checked(&response.auth_data, self.application, self.verification)?;
+        let data = checked(&response.auth_data, self.key.rp_id, self.key.verification)?;
         let (key_handle, public_key) = match data.attested.map(|made| (made.id, made.public_key)) {
             Some((id, CosePublicKey::Es256(public))) if !id.is_empty() => (id, public.to_sec1()),
             _ => return Err(Error::Answer("it has no key of ECDSA with P-256")),
@@ -115,18 +83,10 @@ pub(crate) struct Signed {
 }
 
 impl Sign<'_> {
-    /// The message for a phone that can do this much. It asks for a touch in any case: phones sign nothing without.
+    /// The message for a phone that can do this much.
     pub(crate) fn message(&self, info: &GetInfo) -> Vec<u8> {
-        let request = GetAssertionRequest {
-            rp_id: self.application.to_owned(),
-            client_data_hash: Sha256::digest(self.message).into(),
-            allow_list: vec![CredentialDescriptor::new(self.key_handle.to_vec())],
-            extensions: vec![],
-            options: Options { rk: None, up: None, uv: verifies(self.verification, info) },
-            pin_uv_auth_param: None,
-            pin_uv_auth_protocol: None,
-        };
-        request.encode()
+        let (hash, keys) = (Sha256::digest(self.message).into(), [self.key_handle.to_vec()]);
+        GetAssertionRequest::by_key(self.application, hash, keys, info, self.verification).encode()
     }
 
     /// What the reply says, if it is an answer to this.
@@ -152,11 +112,6 @@ impl Sign<'_> {
 /// Bytes of what OpenSSH builds again to verify a signature: hash, flags and counter.
 const SIGNED: usize = 37;
 
-/// Phones that cannot say "uv" refuse the word; whether they verified is seen in the answer.
-fn verifies(wanted: bool, info: &GetInfo) -> Option<bool> {
-    (wanted && info.option("uv") == Some(true)).then_some(true)
-}
-
 fn body(reply: &[u8]) -> Result<&[u8], Error> {
     let (status, body) = split_response(reply).map_err(|_| Error::Answer("it is empty"))?;
     match status {
@@ -174,10 +129,10 @@ fn checked(
 ) -> Result<AuthenticatorData, Error> {
     let data = AuthenticatorData::decode(auth_data)
         .map_err(|_| Error::Answer("it has no authenticator data"))?;
-    if data.rp_id_hash[..] != Sha256::digest(application)[..] {
+    if !data.is_for(application) {
         return Err(Error::Answer("it is for something else"));
     }
-    if verification && !data.flags.contains(Flags::USER_VERIFIED) {
+    if !data.is_verified_for(verification) {
         return Err(Error::Unverified);
     }
     Ok(data)
@@ -189,21 +144,19 @@ fn number(bytes: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use cabled::ctap::{AttestedCredential, Es256PublicKey, respond};
+    use cabled::ctap::{
+        AttestedCredential, CredentialDescriptor, ES256, Es256PublicKey, Flags,
+        MakeCredentialRequest, respond,
+    };
 
     use super::*;
 
     const PUBLIC: Es256PublicKey = Es256PublicKey { x: [1; 32], y: [2; 32] };
 
     fn enroll(resident: bool, verification: bool) -> Enroll<'static> {
-        Enroll {
-            application: "ssh:",
-            challenge: b"challenge",
-            user_id: vec![7; 32],
-            user_name: "openssh",
-            resident,
-            verification,
-        }
+        let (user_id, user_name) = (vec![7; 32], "openssh");
+        let key = NewKey { rp_id: "ssh:", user_id, user_name, resident, verification };
+        Enroll { key, challenge: b"challenge" }
     }
 
     const SIGN: Sign<'static> =

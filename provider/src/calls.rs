@@ -1,5 +1,6 @@
 //! The calls of OpenSSH, in the terms of Rust.
 
+use cabled::ctap::NewKey;
 use cabled::frontend::control::v1::Purpose;
 
 use crate::ask::{Enroll, Enrolled, Sign, Signed};
@@ -43,14 +44,14 @@ pub(crate) fn enroll(
     }
     let resident = flags & RESIDENT != 0;
     let user_name = options.user.filter(|name| !name.is_empty()).unwrap_or(ACCOUNT);
-    let enroll = Enroll {
-        application,
-        challenge,
+    let key = NewKey {
+        rp_id: application,
         user_id: account(options.user, resident)?,
         user_name,
         resident,
         verification: flags & USER_VERIFICATION != 0,
     };
+    let enroll = Enroll { key, challenge };
     let open = daemon::open(Purpose::Register, application, user_name, options.phone());
     daemon::carry(screen, open, |info| enroll.message(info), |reply| enroll.read(reply))
 }

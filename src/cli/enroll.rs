@@ -2,26 +2,17 @@
 //! the reply is kept.
 
 use rand_core::RngCore as _;
-use sha2::{Digest as _, Sha256};
 
 use super::failure::{Failure, Status};
 use super::{advice, system};
-use crate::cbor::Value;
 use crate::client::webauthn::{Error, Refusal};
 use crate::ctap::{
-    AuthenticatorData, CosePublicKey, CredentialParameters, ES256, Es256PublicKey, Flags, GetInfo,
-    MAX_RP_ID, MakeCredentialRequest, MakeCredentialResponse, Options, RpEntity, UserEntity,
-    split_response,
+    AuthenticatorData, CosePublicKey, Es256PublicKey, GetInfo, MAX_RP_ID, MakeCredentialResponse,
+    NewKey, split_response,
 };
 
 /// What is asked of the phone.
-pub(super) struct Wanted<'a> {
-    pub(super) rp_id: &'a str,
-    pub(super) user_id: Vec<u8>,
-    pub(super) user_name: &'a str,
-    pub(super) resident: bool,
-    pub(super) verification: bool,
-}
+pub(super) struct Wanted<'a>(pub(super) NewKey<'a>);
 
 /// What the phone made.
 #[derive(Debug)]
@@ -50,33 +41,8 @@ pub(super) fn is_rp_id(text: &str) -> bool {
 impl Wanted<'_> {
     /// The message for a phone that can do this much.
     pub(super) fn message(&self, info: &GetInfo) -> Vec<u8> {
-        let protect = match (self.verification, self.resident) {
-            _ if !info.has_extension("credProtect") => None,
-            (true, _) => Some(3),
-            (false, true) => Some(2),
-            (false, false) => None,
-        };
-        let protect = protect.map(|level| ("credProtect".to_owned(), Value::int(level)));
-        let verifies = self.verification && info.option("uv") == Some(true);
-        let name = Some(self.user_name.to_owned());
-        let request = MakeCredentialRequest {
-            // There is no client data: nobody looks at the attestation that would sign it.
-            client_data_hash: random(),
-            rp: RpEntity { id: self.rp_id.to_owned(), name: Some(self.rp_id.to_owned()) },
-            user: UserEntity { id: self.user_id.clone(), name: name.clone(), display_name: name },
-            pub_key_cred_params: vec![CredentialParameters::new(ES256)],
-            exclude_list: vec![],
-            extensions: protect.into_iter().collect(),
-            options: Options {
-                rk: self.resident.then_some(true),
-                up: None,
-                uv: verifies.then_some(true),
-            },
-            pin_uv_auth_param: None,
-            pin_uv_auth_protocol: None,
-            enterprise_attestation: None,
-        };
-        request.encode()
+        // There is no client data: nobody looks at the attestation that would sign it.
+        self.0.request(info, random()).encode()
     }
 
     /// What the reply says, if it is an answer to this.
@@ -88,10 +54,10 @@ impl Wanted<'_> {
         let data = MakeCredentialResponse::decode(body)
             .and_then(|response| AuthenticatorData::decode(&response.auth_data))
             .map_err(|error| broken(&error.to_string()))?;
-        if data.rp_id_hash[..] != Sha256::digest(self.rp_id)[..] {
+        if !data.is_for(self.0.rp_id) {
             return Err(broken("the phone answered for something else"));
         }
-        if self.verification && !data.flags.contains(Flags::USER_VERIFIED) {
+        if !data.is_verified_for(self.0.verification) {
             let error = "the phone did not verify who is there, as --verify-required wants";
             let hint = "set up a screen lock on the phone, or leave out --verify-required";
             return Err(Failure::new(Status::Refused, error, hint));
@@ -121,14 +87,17 @@ pub(super) fn login() -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use sha2::{Digest as _, Sha256};
+
     use super::*;
-    use crate::ctap::{AttestedCredential, Status as Ctap, respond};
+    use crate::cbor::Value;
+    use crate::ctap::{AttestedCredential, Flags, MakeCredentialRequest, Status as Ctap, respond};
 
     const PUBLIC: Es256PublicKey = Es256PublicKey { x: [1; 32], y: [2; 32] };
 
     fn wanted(resident: bool, verification: bool) -> Wanted<'static> {
         let (user_id, user_name) = (nobody(), "openssh");
-        Wanted { rp_id: "ssh:", user_id, user_name, resident, verification }
+        Wanted(NewKey { rp_id: "ssh:", user_id, user_name, resident, verification })
     }
 
     fn reply(rp_id: &str, flags: Flags, public_key: CosePublicKey) -> Vec<u8> {

@@ -19,6 +19,7 @@ use super::way::Way;
 use super::whole_file::Written;
 use super::{conversation, enroll};
 use crate::client::service::{About, Purpose};
+use crate::ctap::NewKey;
 
 /// Longest mapping file taken, in bytes.
 const MAX_FILE: u64 = 4 << 20;
@@ -76,13 +77,13 @@ impl Enroll {
             // Nobody is to answer a phone for a file that cannot be written.
             let _good = Old::read(file)?.written("")?;
         }
-        let wanted = enroll::Wanted {
+        let wanted = enroll::Wanted(NewKey {
             rp_id: &origin,
             user_id: enroll::nobody(),
             user_name: &user,
             resident: false,
             verification: self.verify_required,
-        };
+        });
         let about = About::new(Purpose::Register, &origin, &user);
         let ask = |info: &_| Ok(wanted.message(info));
         let about = (about, conversation::PATIENCE);

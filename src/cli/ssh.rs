@@ -16,6 +16,7 @@ use super::way::Way;
 use super::whole_file::Written;
 use super::{conversation, enroll, system};
 use crate::client::service::{About, Purpose};
+use crate::ctap::NewKey;
 
 /// The name of the account, as OpenSSH gives it.
 const ACCOUNT: &str = "openssh";
@@ -81,13 +82,13 @@ impl Keygen {
             resident: self.resident,
         };
         let user_id = if self.resident { RESIDENT_ACCOUNT.to_vec() } else { enroll::nobody() };
-        let wanted = enroll::Wanted {
+        let wanted = enroll::Wanted(NewKey {
             rp_id: &self.application,
             user_id,
             user_name: ACCOUNT,
             resident: self.resident,
             verification: self.verify_required,
-        };
+        });
         let about = About::new(Purpose::Register, &self.application, ACCOUNT);
         let ask = |info: &_| Ok(wanted.message(info));
         let about = (about, conversation::PATIENCE);

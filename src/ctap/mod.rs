@@ -14,6 +14,7 @@
 //! | `credential_management`, `large_blobs` | 6.8, 6.10 |
 //! | `hmac_secret` | 12.5 |
 //! | `entities` | 6.1, parameters shared by requests |
+//! | `program_key` | 6.1, 6.2: requests of programs that are no web sites |
 //! | `command`, `status` | 8.1, 8.2 |
 //! | `hid` | 11.2 |
 
@@ -30,6 +31,7 @@ mod hmac_secret;
 mod large_blobs;
 mod make_credential;
 mod pin_protocol;
+mod program_key;
 mod read;
 mod status;
 
@@ -47,6 +49,7 @@ pub use hmac_secret::HmacSecretInput;
 pub use large_blobs::{LargeBlobsRequest, large_blobs_response};
 pub use make_credential::{MakeCredentialRequest, MakeCredentialResponse};
 pub use pin_protocol::{AgreementKey, PinProtocol, SharedSecret, TOKEN_LEN, authenticate_matches};
+pub use program_key::NewKey;
 pub use status::Status;
 
 use crate::cbor;

@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
-use sha2::{Digest as _, Sha256};
 
 use crate::cli::enroll::{broken, random};
 use crate::cli::failure::{Failure, Status};
@@ -25,8 +24,7 @@ use crate::cli::{advice, conversation};
 use crate::client::service::{About, Purpose};
 use crate::client::webauthn::{Error, Refusal};
 use crate::ctap::{
-    AuthenticatorData, CredentialDescriptor, Flags, GetAssertionRequest, GetAssertionResponse,
-    GetInfo, Options, split_response,
+    AuthenticatorData, Flags, GetAssertionRequest, GetAssertionResponse, GetInfo, split_response,
 };
 
 /// Root's, for all users.
@@ -153,19 +151,10 @@ struct Login<'a> {
 
 impl Login<'_> {
     fn message(&self, info: &GetInfo) -> Vec<u8> {
-        let verifies =
-            self.keys.iter().any(|key| key.verification) && info.option("uv") == Some(true);
-        let handle = |key: &Known| CredentialDescriptor::new(key.handle.clone());
-        let request = GetAssertionRequest {
-            rp_id: self.origin.to_owned(),
-            client_data_hash: self.challenge,
-            allow_list: self.keys.iter().map(handle).collect(),
-            extensions: vec![],
-            options: Options { rk: None, up: None, uv: verifies.then_some(true) },
-            pin_uv_auth_param: None,
-            pin_uv_auth_protocol: None,
-        };
-        request.encode()
+        let verification = self.keys.iter().any(|key| key.verification);
+        let handles = self.keys.iter().map(|key| key.handle.clone());
+        let (origin, challenge) = (self.origin, self.challenge);
+        GetAssertionRequest::by_key(origin, challenge, handles, info, verification).encode()
     }
 
     /// Whether the reply is the signature of one of the keys for this question.
@@ -185,7 +174,7 @@ impl Login<'_> {
         let key = key.ok_or_else(|| wrong("another passkey than those in the mapping file"))?;
         let data = AuthenticatorData::decode(&answer.auth_data)
             .map_err(|error| broken(&error.to_string()))?;
-        if data.rp_id_hash[..] != Sha256::digest(self.origin)[..] {
+        if !data.is_for(self.origin) {
             return Err(wrong("a signature for something else"));
         }
         if !key
@@ -197,7 +186,7 @@ impl Login<'_> {
         if !data.flags.contains(Flags::USER_PRESENT) {
             return Err(wrong("a signature that nobody agreed to"));
         }
-        if key.verification && !data.flags.contains(Flags::USER_VERIFIED) {
+        if !data.is_verified_for(key.verification) {
             let error = "the phone did not verify who is there, as the mapping file wants";
             return Err(Failure::new(Status::Refused, error, "set up a screen lock on the phone"));
         }
@@ -215,9 +204,10 @@ fn wrong(what: &str) -> Failure {
 mod tests {
     use p256::ecdsa::signature::Signer as _;
     use p256::ecdsa::{Signature, SigningKey};
+    use sha2::{Digest as _, Sha256};
 
     use super::*;
-    use crate::ctap::{Es256PublicKey, Status as Ctap, respond};
+    use crate::ctap::{CredentialDescriptor, Es256PublicKey, Status as Ctap, respond};
 
     const ORIGIN: &str = "pam://here";
 

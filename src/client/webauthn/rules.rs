@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
-
 use super::base64url::Base64Url;
 use super::error::{AnswerError, Error, OptionsError, Refusal};
 use super::note::Note;
@@ -117,7 +115,7 @@ pub(super) fn authenticator_data(
     verification_required: bool,
 ) -> Result<AuthenticatorData, AnswerError> {
     let data = AuthenticatorData::decode(bytes)?;
-    if data.rp_id_hash[..] != Sha256::digest(rp_id.as_str())[..] {
+    if !data.is_for(rp_id.as_str()) {
         return Err(AnswerError::WrongRelyingParty);
     }
     if !data.flags.contains(Flags::USER_PRESENT) {

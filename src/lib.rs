@@ -33,6 +33,8 @@ pub mod client;
 pub mod desktop;
 #[cfg(any(feature = "control", feature = "web"))]
 pub mod frontend;
+#[cfg(feature = "io")]
+mod hex;
 #[cfg(any(feature = "authenticator", feature = "client"))]
 pub mod journal;
 #[cfg(any(feature = "authenticator", feature = "client"))]
@@ -41,6 +43,8 @@ pub mod printable;
 pub mod relay;
 #[cfg(any(feature = "authenticator", feature = "client"))]
 pub mod sealed;
+#[cfg(feature = "symbol")]
+pub mod symbol;
 #[cfg(all(feature = "testbed", target_os = "linux"))]
 pub mod testbed;
 #[cfg(all(any(feature = "authenticator", feature = "client"), target_os = "linux"))]

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use super::failure::{Failure, Status};
 use super::system;
 use crate::desktop::{Bus, Error, portal};
+use crate::hex;
 
 /// How long `xdg-open` may take to hand the link over.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -59,7 +60,7 @@ fn failed(error: &str) -> Failure {
 pub(super) fn token() -> String {
     let mut bytes = [0; 16];
     system::random().fill_bytes(&mut bytes);
-    bytes.iter().fold("cabled".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+    format!("cabled{}", hex::lower(&bytes))
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use super::args::read_fido_text;
 use super::failure::{Failure, Status};
 use super::ui::{Ui, event_line, print};
 use super::{advice, image, system};
+use crate::hex;
 use crate::hybrid::advert::{ADVERT_LEN, MAX_SERVICE_DATA};
 use crate::hybrid::qr::QrContents;
 
@@ -91,7 +92,7 @@ impl Report {
 
     /// A secret: its bytes or, unless revealed, no more than that there is one.
     fn secret(&mut self, label: &str, name: &str, bytes: &[u8], reveal: bool) {
-        let shown = reveal.then(|| hex(bytes));
+        let shown = reveal.then(|| hex::lower(bytes));
         let hidden = || format!("hidden, {} bytes (--reveal shows them)", bytes.len());
         self.say(label, shown.clone().unwrap_or_else(hidden));
         self.member(name, shown);
@@ -114,13 +115,6 @@ fn as_text(reports: &[Report]) -> String {
         }
     }
     out.trim_end().to_owned()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _infallible = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// Reads an advert's bytes; spaces and colons between them are fine.

@@ -21,6 +21,7 @@ use crate::desktop::secrets::{Attributes, Secrets};
 use crate::frontend::control::v1::{
     ForgetPhoneRequest, LinkedPhone, ListPhonesRequest, RenamePhoneRequest,
 };
+use crate::hex;
 use crate::secret::Secret;
 
 /// The keyring's name for the key.
@@ -113,8 +114,7 @@ fn read(file: &Path) -> std::io::Result<Secret<32>> {
 fn create(file: &Path) -> std::io::Result<()> {
     let mut key = Zeroizing::new([0; 32]);
     system::random().fill_bytes(&mut *key);
-    let digits: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
-    let digits = Zeroizing::new(digits + "\n");
+    let digits = Zeroizing::new(hex::lower(&*key) + "\n");
     if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }

@@ -12,6 +12,7 @@ use crate::client::receipts::{Receipt, ReceiptNumber, Receipts};
 use crate::client::webauthn::Base64Url;
 use crate::frontend::control::v1;
 use crate::frontend::control::v1::{ForgetReceiptRequest, ListReceiptsRequest};
+use crate::hex;
 
 /// The passkeys that were made through this computer, and whether their programs took them
 #[derive(Args, Clone, Debug)]
@@ -186,7 +187,7 @@ fn user(receipt: &Receipt) -> &str {
 }
 
 fn uuid(bytes: &[u8]) -> String {
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
+    let digits = hex::lower(bytes);
+    let part = |from: usize, to: usize| digits.get(from..to).unwrap_or_default();
     [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)].join("-")
 }

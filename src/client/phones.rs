@@ -20,6 +20,7 @@ use rand_core::CryptoRngCore;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::OnceCell;
 
+use crate::hex;
 use crate::hybrid::PublicKey;
 use crate::hybrid::linking::LinkedDevice;
 use crate::printable::printable_within;
@@ -264,7 +265,7 @@ impl Phones {
 
     fn file(&self, identity: &PublicKey) -> PathBuf {
         let hash = Sha256::digest(identity.as_bytes());
-        let name: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        let name = hex::lower(hash.get(..16).unwrap_or_default());
         self.folder.join(format!("{name}.{ENDING}"))
     }
 

@@ -150,17 +150,13 @@ async fn welcome(mut visit: Visit, socket: TcpStream, stop: Stop) -> Onward {
         greeted = timeout(shared.limits.head_deadline, greeting) => greeted,
         () = stopping.requested() => return Onward::END,
     };
-    match greeted {
-        Ok(Ok((socket, verdict))) => dispatch(visit, socket, verdict, stop),
-        Ok(Err(why)) => {
-            shared.metrics.unheard(why);
-            Onward::END
-        }
-        Err(_) => {
-            shared.metrics.unheard(Unheard::Slow);
-            Onward::END
-        }
-    }
+    let why = match greeted {
+        Ok(Ok((socket, verdict))) => return dispatch(visit, socket, verdict, stop),
+        Ok(Err(why)) => why,
+        Err(_) => Unheard::Slow,
+    };
+    shared.metrics.unheard(why);
+    Onward::END
 }
 
 /// Everything before the answer, and who it is that asks.

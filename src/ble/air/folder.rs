@@ -22,6 +22,7 @@ use crate::ble::frame::{self, MAX_FRAME};
 use crate::ble::hearing::MAX_RECORDED;
 use crate::ble::rng::Rng;
 use crate::ble::{Error, FolderProblem, Sighting};
+use crate::hex;
 
 /// Bytes of a socket's path that every Unix accepts: Linux has 107 and the BSDs 103.
 const MAX_PATH: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
@@ -82,8 +83,8 @@ pub(super) fn sockets(folder: &Path) -> Vec<PathBuf> {
 
 /// Keeps an advert for replay. An advert that cannot be kept is one that nobody recorded.
 pub(super) fn record(folder: &Path, sighting: &Sighting) {
-    let hex: String = sighting.address.bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    let path = folder.join(format!("{hex}.heard"));
+    let name = hex::lower(&sighting.address.bytes);
+    let path = folder.join(format!("{name}.heard"));
     let _ = fs::write(path, frame::encode(sighting));
     let files = records(folder);
     let excess = files.len().saturating_sub(MAX_RECORDED);

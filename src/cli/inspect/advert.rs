@@ -1,6 +1,7 @@
 //! What an advert says: little by itself, all of it with the code that it answers.
 
-use super::{Report, hex, unknown};
+use super::{Report, unknown};
+use crate::hex;
 use crate::hybrid::advert::{ADVERT_LEN, Advert, AdvertSuffix, Psm, trial_open};
 use crate::hybrid::qr::QrContents;
 use crate::hybrid::tunnel::{Endpoint, ServiceUrl};
@@ -47,7 +48,7 @@ fn opened(report: &mut Report, advert: &Advert, contents: &QrContents, reveal: b
     let plaintext = &advert.plaintext;
     report.say("matches the code", "yes: a phone near the receiver scanned it");
     report.member("matches", true);
-    let nonce = hex(plaintext.as_bytes().get(1..11).unwrap_or_default());
+    let nonce = hex::lower(plaintext.as_bytes().get(1..11).unwrap_or_default());
     report.say("nonce", &*nonce);
     report.member("nonce", nonce);
     report.say("routing ID", plaintext.routing_id().to_string());

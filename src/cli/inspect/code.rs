@@ -3,10 +3,11 @@
 use qrcode::{EcLevel, QrCode};
 use serde_json::{Value as Json, json};
 
-use super::{Report, hex, unknown};
+use super::{Report, unknown};
 use crate::authenticator::Timestamp;
 use crate::cbor::{self, Value};
 use crate::cli::phone::date;
+use crate::hex;
 use crate::hybrid::digits;
 use crate::hybrid::qr::{Hint, QrContents, SCHEME};
 
@@ -23,8 +24,8 @@ pub(super) fn report(text: &str, contents: &QrContents, now: u64, reveal: bool) 
     // The contents were read from the same text, so there is a map.
     let map = cbor::decode_lenient(&cbor).unwrap_or(Value::Null);
     form(&mut report, text, digits.len(), &cbor, &map);
-    report.say("0 public key", hex(&contents.identity.compressed()));
-    report.member("publicKey", hex(&contents.identity.compressed()));
+    report.say("0 public key", hex::lower(&contents.identity.compressed()));
+    report.member("publicKey", hex::lower(&contents.identity.compressed()));
     report.secret("1 secret", "secret", contents.secret.expose(), reveal);
     services(&mut report, contents.known_services);
     shown_at(&mut report, contents.shown_at, now);
@@ -155,7 +156,7 @@ fn unknown_members(report: &mut Report, map: &Value) {
 /// A CBOR item in the notation of RFC 8949, cut short, safe to print.
 fn diagnose(value: &Value) -> String {
     let whole = match value {
-        Value::Bytes(bytes) => format!("h'{}'", hex(bytes)),
+        Value::Bytes(bytes) => format!("h'{}'", hex::lower(bytes)),
         Value::Text(text) => format!("{text:?}"),
         Value::Array(items) => {
             format!("[{}]", items.iter().map(diagnose).collect::<Vec<_>>().join(", "))

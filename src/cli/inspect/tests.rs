@@ -69,10 +69,10 @@ fn secrets_stay_hidden_unless_revealed() {
         ]
     };
     let secrets = [
-        hex(contents.secret.expose()),
-        hex(contents.secret.tunnel_id().expose()),
-        hex(contents.secret.eid_key().expose()),
-        hex(contents.secret.psk(&plaintext).expose()),
+        hex::lower(contents.secret.expose()),
+        hex::lower(contents.secret.tunnel_id().expose()),
+        hex::lower(contents.secret.eid_key().expose()),
+        hex::lower(contents.secret.psk(&plaintext).expose()),
     ];
     for secret in secrets {
         for (reveal, shown) in [(false, false), (true, true)] {

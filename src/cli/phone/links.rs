@@ -9,6 +9,7 @@ use crate::authenticator::LinkView;
 use crate::cli::failure::{Failure, Status};
 use crate::cli::terminal::Terminal;
 use crate::cli::ui::{Ui, event_line, print};
+use crate::hex;
 
 /// Shows and forgets the computers that this phone remembers: they may ring it without a code
 #[derive(Args, Clone, Debug)]
@@ -40,10 +41,6 @@ impl Links {
     }
 }
 
-fn hex(id: &[u8]) -> String {
-    id.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 fn list(ui: Ui, links: &[LinkView]) -> Result<(), Failure> {
     if ui.is_json() {
         let links: Vec<Value> = links.iter().map(fields).collect();
@@ -59,14 +56,18 @@ fn list(ui: Ui, links: &[LinkView]) -> Result<(), Failure> {
             || "has not rung yet".to_owned(),
             |at| format!("last rang {}", date::iso(at)),
         );
-        print(&format!("{}  {made}  while asking for {}, {rung}", hex(&link.id), link.rp_id))?;
+        print(&format!(
+            "{}  {made}  while asking for {}, {rung}",
+            hex::lower(&link.id),
+            link.rp_id
+        ))?;
     }
     Ok(())
 }
 
 fn fields(link: &LinkView) -> Value {
     json!({
-        "linkId": hex(&link.id),
+        "linkId": hex::lower(&link.id),
         "rpId": link.rp_id,
         "madeAt": link.made_at.0,
         "rungAt": link.rung_at.map(|at| at.0),
@@ -75,13 +76,13 @@ fn fields(link: &LinkView) -> Value {
 
 async fn forget(ui: Ui, keeper: &mut Keeper, links: &[LinkView], id: &str) -> Result<(), Failure> {
     let wanted = id.to_ascii_lowercase();
-    let mut meant = links.iter().filter(|link| hex(&link.id).starts_with(&wanted));
+    let mut meant = links.iter().filter(|link| hex::lower(&link.id).starts_with(&wanted));
     let (Some(link), None) = (meant.next(), meant.next()) else {
         let error = format!("{id:?} is the beginning of no ID, or of several");
         return Err(Failure::new(Status::Usage, error, "see: cabled phone links list"));
     };
     keeper.forget_link(link.id).await?;
     let words = "Forgotten: that computer can ring this phone no more.";
-    ui.step("link-forgotten", words, json!({ "linkId": hex(&link.id) }));
+    ui.step("link-forgotten", words, json!({ "linkId": hex::lower(&link.id) }));
     Ok(())
 }

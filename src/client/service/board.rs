@@ -59,6 +59,19 @@ pub enum Stage {
 }
 
 impl Card {
+    fn new(event: &Event, about: About) -> Self {
+        Self {
+            id: event.transaction,
+            about,
+            begun_at: event.at,
+            stage: Stage::Begun,
+            via: None,
+            linked: None,
+            notes: Vec::new(),
+            orphan: None,
+        }
+    }
+
     /// Whether nothing follows but that its passkey may be an orphan.
     #[must_use]
     pub fn is_over(&self) -> bool {
@@ -131,21 +144,6 @@ impl Board {
         while self.cards.values().filter(over).count() > MAX_OVER {
             let Some(oldest) = self.cards.values().find(over).map(|card| card.id) else { return };
             self.cards.remove(&oldest);
-        }
-    }
-}
-
-impl Card {
-    fn new(event: &Event, about: About) -> Self {
-        Self {
-            id: event.transaction,
-            about,
-            begun_at: event.at,
-            stage: Stage::Begun,
-            via: None,
-            linked: None,
-            notes: Vec::new(),
-            orphan: None,
         }
     }
 }

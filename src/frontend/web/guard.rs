@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use rand_core::CryptoRngCore;
 use tokio::time::{Duration, Instant};
 
+use crate::hex;
 use crate::secret::Secret;
 
 const ENTER: &str = "/enter/";
@@ -76,7 +77,7 @@ impl Door {
 
     pub(super) fn link(&self, now: Instant, mut rng: &mut (dyn CryptoRngCore + Send)) -> String {
         let token = Secret::random(&mut rng);
-        let link = format!("{}{ENTER}{}", self.origin, hex(token.expose()));
+        let link = format!("{}{ENTER}{}", self.origin, hex::lower(token.expose()));
         let until = self.face.lifetime.map(|lifetime| now + lifetime);
         let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
         links.push_back(Link { token, until });
@@ -120,7 +121,7 @@ impl Door {
         }
         match request.uri().path().strip_prefix(ENTER) {
             Some(token) if request.method() == Method::GET && self.admits(token, now) => {
-                let (name, session) = (self.face.session, hex(self.session.expose()));
+                let (name, session) = (self.face.session, hex::lower(self.session.expose()));
                 let cookie = format!("{name}={session}; Path=/; HttpOnly; SameSite=Strict");
                 Some(
                     (StatusCode::SEE_OTHER, [(SET_COOKIE, cookie), (LOCATION, "/".into())])
@@ -148,10 +149,6 @@ pub(super) async fn guard(State(door): State<Arc<Door>>, request: Request, next:
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     response
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Compared in constant time once it has the length.

@@ -95,10 +95,10 @@ impl Cluster {
     }
 
     /// The client, once there is one.
-    async fn connected(&self) -> Option<Client> {
+    async fn connected(&self) -> Client {
         loop {
             if let Some(client) = self.client.get() {
-                return Some(client.clone());
+                return client.clone();
             }
             sleep(PAUSE).await;
         }

@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::claim::{Claim, Outcome, Step};
 use super::{Cluster, guests, words};
+use crate::hex;
 use crate::hybrid::tunnel::RoutingId;
 use crate::relay::connection::Shared;
 use crate::relay::random;
@@ -156,7 +157,7 @@ async fn next(requests: &mut Option<Subscriber>) -> Option<async_nats::Message> 
 }
 
 async fn take(bucket: &Store, step: Step, cluster: &Cluster) -> Outcome {
-    let value = || words::hex(&cluster.instance).into();
+    let value = || hex::lower(&cluster.instance).into();
     let taking = async {
         match step {
             Step::Create(number) => match bucket.create(number.to_string(), value()).await {

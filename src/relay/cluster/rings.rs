@@ -37,7 +37,7 @@ pub(super) async fn attend(
     contact: &ContactId,
     bell: &WeakBell,
 ) {
-    let Some(client) = cluster.connected().await else { return std::future::pending().await };
+    let client = cluster.connected().await;
     let subject = words::contact(contact);
     let Ok(mut calls) = client.subscribe(subject.clone()).await else {
         return std::future::pending().await;

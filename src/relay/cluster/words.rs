@@ -4,6 +4,7 @@
 
 use sha2::{Digest, Sha256};
 
+use crate::hex;
 use crate::hybrid::linking::ClientPayload;
 use crate::hybrid::listen::Verdict;
 use crate::hybrid::tunnel::{ContactId, RoutingId, TunnelId};
@@ -28,16 +29,12 @@ pub(super) fn node(number: RoutingId) -> String {
 
 /// Where a phone that listens is rung. A contact ID may be long, and names somebody: its hash does as well.
 pub(super) fn contact(contact: &ContactId) -> String {
-    format!("{PREFIX}.contact.{}", hex(&Sha256::digest(contact.expose())))
+    format!("{PREFIX}.contact.{}", hex::lower(&Sha256::digest(contact.expose())))
 }
 
 /// Where the node of the tunnel, and that of the client, hear what the other says.
 pub(super) fn link(name: &LinkName) -> [String; 2] {
-    ["host", "guest"].map(|end| format!("{PREFIX}.link.{}.{end}", hex(name)))
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    ["host", "guest"].map(|end| format!("{PREFIX}.link.{}.{end}", hex::lower(name)))
 }
 
 /// A part of a URL without its percent signs.

@@ -45,6 +45,7 @@ use self::calls::Calls;
 use super::Bench;
 use crate::authenticator::Random;
 use crate::frontend::loopback;
+use crate::hex;
 use crate::secret::Secret;
 
 /// Bytes of the longest request: a code has some 180 characters, a script at most 16 answers.
@@ -115,7 +116,7 @@ impl Control {
     /// What each request has to bring as `Authorization: Bearer TOKEN`. Whoever has it rules the bench.
     #[must_use]
     pub fn token(&self) -> String {
-        self.token.expose().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex::lower(self.token.expose())
     }
 
     /// Serves until `stop` resolves; without a display what needs one is refused.

@@ -29,7 +29,7 @@ fn request(method: Method, path: &str, headers: &[(HeaderName, &str)]) -> Reques
 const HERE: (HeaderName, &str) = (HOST, "127.0.0.1:4711");
 
 fn cookie(door: &Door) -> String {
-    format!("other=1; {}={}", FACE.session, hex(door.session.expose()))
+    format!("other=1; {}={}", FACE.session, hex::lower(door.session.expose()))
 }
 
 fn status(door: &Door, request: &Request) -> Option<u16> {

@@ -119,7 +119,7 @@ async fn ceremonies_through_a_round_robin_and_a_node_is_killed_in_the_middle() {
     let started = Instant::now();
     for number in 0..count / 2 {
         if number == count / 4 {
-            // Ceremonies are on their way while it dies.
+            // Between two ceremonies; tunnels that are open are in the next test and in `faults`.
             cluster.nodes[0].program.kill();
             killed = Some(Instant::now());
         }
@@ -139,7 +139,7 @@ async fn ceremonies_through_a_round_robin_and_a_node_is_killed_in_the_middle() {
     }
     println!("{good} of {count} ceremonies in {:?}; failed: {failed:?}", started.elapsed());
     println!("the first one after the kill had ended {:?} after it", recovered.unwrap());
-    // Nothing was under way between two ceremonies; HAProxy takes a dead node's requests to another.
+    // HAProxy takes a dead node's requests to another.
     assert!(failed.len() <= 2, "{failed:?}");
     assert!(recovered.unwrap() < Duration::from_secs(30));
     let passed: u64 = [1, 2].map(|node| cluster.nodes[node].count("links_total")).iter().sum();

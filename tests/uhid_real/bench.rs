@@ -1,20 +1,14 @@
 //! The laptop's key with a phone of the test bed, whose person follows a script: what tests of relying parties
 //! have for Firefox, and for programs that know no codes.
 
-use crate::world::{Key, REQUESTS};
+use crate::world::{Key, LIBFIDO2, REQUESTS};
 
 #[tokio::test]
 #[ignore = "needs /dev/uhid: tests/run uhid-real"]
 async fn programs_use_a_phone_that_follows_a_script() {
     let mut key = Key::of_a_bench("{}").await;
     key.script(&format!(
-        "{REQUESTS}
-        fido2-cred -M -i registration -o made \"$KEY\"
-        fido2-cred -V -i made -o known
-        tail -n +2 known >public.pem
-        {{ random 32; echo passkeys.example; head -n 1 known; }} >sign-in
-        fido2-assert -G -i sign-in -o signed \"$KEY\"
-        fido2-assert -V -p -i signed public.pem es256
+        "{REQUESTS}{LIBFIDO2}
         ssh-keygen -q -t ecdsa-sk -N '' -f id
         ssh-keygen -l -f id.pub | grep -q ECDSA-SK"
     ));

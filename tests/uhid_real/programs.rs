@@ -1,6 +1,6 @@
 //! Programs of others, as Debian has them: libfido2's tools and OpenSSH.
 
-use crate::world::{Key, REQUESTS};
+use crate::world::{Key, LIBFIDO2, REQUESTS};
 
 /// Makes two keys.
 pub(crate) const SSH_KEYGEN: &str = "umask 077
@@ -44,15 +44,7 @@ async fn libfido2_finds_it() {
 #[ignore = "needs /dev/uhid: tests/run uhid-real"]
 async fn libfido2_registers_and_signs_in() {
     let mut key = Key::new().await;
-    key.script(&format!(
-        "{REQUESTS}
-        fido2-cred -M -i registration -o made \"$KEY\"
-        fido2-cred -V -i made -o known
-        tail -n +2 known >public.pem
-        {{ random 32; echo passkeys.example; head -n 1 known; }} >sign-in
-        fido2-assert -G -i sign-in -o signed \"$KEY\"
-        fido2-assert -V -p -i signed public.pem es256"
-    ));
+    key.script(&format!("{REQUESTS}{LIBFIDO2}"));
     key.tells("Saved a passkey.");
     key.tells("Signed in.");
     key.stops();

@@ -36,6 +36,16 @@ pub(crate) const REQUESTS: &str = "
     { random 32; echo passkeys.example; echo anna; random 16; } >registration
 ";
 
+/// After [`REQUESTS`]: makes a passkey at `$KEY`, signs in with it and verifies both.
+pub(crate) const LIBFIDO2: &str = "
+    fido2-cred -M -i registration -o made \"$KEY\"
+    fido2-cred -V -i made -o known
+    tail -n +2 known >public.pem
+    { random 32; echo passkeys.example; head -n 1 known; } >sign-in
+    fido2-assert -G -i sign-in -o signed \"$KEY\"
+    fido2-assert -V -p -i signed public.pem es256
+";
+
 /// A key, and a folder for the programs that use it.
 pub(crate) struct Key {
     folder: tempfile::TempDir,

@@ -9,6 +9,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use rand_core::{CryptoRng, RngCore};
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
 use super::channels::{Channels, Heard};
@@ -118,7 +119,14 @@ where
         }
     }
 
-    async fn wait(&mut self, cancel: Pin<&mut (impl Future<Output = ()> + Send)>) -> Woken {
+    async fn wait(&mut self, mut cancel: Pin<&mut (impl Future<Output = ()> + Send)>) -> Woken {
+        // Whoever ends this may do so by dropping it, and has the time to before anything is heard: a phone that is
+        // gone after its answer hears no thanks, however soon they came.
+        tokio::select! {
+            biased;
+            () = cancel.as_mut() => return Woken::Cancelled,
+            () = yield_now() => {}
+        }
         let deadline = self.transaction.poll_timeout().map(Instant::from_std);
         let sleep = sleep_until(deadline.unwrap_or_else(Instant::now));
         let request = self.request.take();

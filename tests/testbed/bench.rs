@@ -101,6 +101,24 @@ async fn a_phone_is_gone_where_the_script_says() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_phone_that_is_gone_after_its_answer_hears_no_thanks_that_are_there_already() {
+    // A phone that is held up wherever it looks at the clock, as on a busy machine; the laptop is not.
+    let sources = sources();
+    let clock = sources.clock;
+    let clock = Arc::new(move || {
+        std::thread::sleep(Duration::from_millis(50));
+        clock()
+    });
+    let bench = Bench::start(Sources { clock, rng: sources.rng });
+    let bench = soon("the bench", bench).await.unwrap();
+    bench.add_phone("anna's", PhoneSetup::default()).await.unwrap();
+    let (made, ceremony) = registered(&bench, Script::gone(Point::AfterAnswer)).await;
+    assert!(made);
+    assert_eq!(ceremony.outcome(), Some("walked-away"), "{ceremony:?}");
+    assert_eq!(states(&bench).await, [State::Created]);
+}
+
 #[tokio::test]
 async fn what_cannot_be_done_is_said() {
     let bench = bench().await;

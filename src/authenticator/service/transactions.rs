@@ -211,9 +211,10 @@ impl Task {
             }
         };
         tokio::select! {
+            // The phone yields where it may be gone.
             biased;
-            result = answering => result,
             () = self.vanishing.gone() => Err(hybrid::Error::Cancelled.into()),
+            result = answering => result,
         }
     }
 

@@ -74,7 +74,8 @@ impl Vanishing {
     }
 
     /// For the phone to wait on: ready when it is to hang up. Each step of the phone's looks here once it
-    /// is done with what the step sends, so that an answer is out when the phone goes after it.
+    /// is done with what the step sends, so that an answer is out when the phone goes after it, and yields before it
+    /// hears anything.
     pub(super) async fn or_hang_up(&self, ending: oneshot::Receiver<Ending>) {
         let milestone = poll_fn(|_| {
             if self.reached.load(Ordering::SeqCst) {

@@ -9,42 +9,33 @@
     reason = "a benchmark fails by panicking, and draws system randomness as a program would"
 )]
 
+#[allow(dead_code, reason = "the cluster's tests use more of it")]
+#[path = "../tests/cluster/people.rs"]
+mod people;
+
 use std::time::Duration;
 
 use cabled::authenticator::store::KdfCost;
-use cabled::authenticator::{
-    Config as EngineConfig, Consent, ConsentRequest, Decision, Engine, Phone, PhoneConfig, Pin,
-    Store, Timestamp, Verification,
-};
-use cabled::ble::Radio;
 use cabled::channel::DataChannel;
 use cabled::channel::tls::Trust;
 use cabled::channel::websocket::Connector;
-use cabled::client::webauthn::{Assertion, CreationOptions, Origin, Registration, RequestOptions};
-use cabled::client::{Client, Config};
-use cabled::ctap::GetInfo;
-use cabled::hybrid::qr::{Hint, QrContents};
-use cabled::hybrid::tunnel::{ServiceUrl, TunnelId, TunnelServiceId};
+use cabled::client::TransactionHandle;
+use cabled::client::webauthn::{Assertion, RequestOptions};
+use cabled::hybrid::qr::Hint;
+use cabled::hybrid::tunnel::{ServiceUrl, TunnelId};
 use cabled::relay::{self, Limits, Relay};
 use criterion::{Criterion, criterion_group, criterion_main};
 use rand_core::OsRng;
 use tokio::runtime::Runtime;
 
-struct Approves;
-
-impl Consent for Approves {
-    async fn ask(&self, _: ConsentRequest) -> Decision {
-        Decision::Approved { account: 0, verification: Verification::standing_approval() }
-    }
-}
+use people::{
+    Approves, Devices, Failure, NOW, People, REQUEST, info, origin, register, registration,
+};
 
 /// What a ceremony needs, set up once.
 struct World {
-    client: Client,
-    phone: Phone<Store, Approves>,
-    origin: Origin,
+    people: People<Approves>,
     url: ServiceUrl,
-    _folder: tempfile::TempDir,
 }
 
 impl World {
@@ -59,75 +50,39 @@ impl World {
         let relay = Relay::bind(config).await.unwrap();
         let url: ServiceUrl = relay.url().parse().unwrap();
         tokio::spawn(relay.serve(std::future::pending()));
-        let folder = tempfile::tempdir().unwrap();
-        let air = format!("air:{}", folder.path().join("air").display());
-        let radio = Radio::open(&air.parse().unwrap()).unwrap();
-        let mut config = Config::new(Connector::new(Trust::System));
-        config.relay = Some(url.clone());
-        let client = Client::new(radio.clone(), config).unwrap();
-        let store = folder.path().join("store");
-        let pin = Pin::new("benchmark".to_owned()).unwrap();
-        let cost = KdfCost::STANDARD;
-        let store = Store::create_with_cost(&store, &pin, cost, &mut OsRng).unwrap();
-        let engine = Engine::new(store, Approves, EngineConfig::default());
-        let connector = Connector::new(Trust::System);
-        let config = PhoneConfig::new(connector, url.clone(), TunnelServiceId::GOOGLE);
-        let phone = Phone::new(radio, config, engine).unwrap();
-        let origin = "https://passkeys.example".parse().unwrap();
-        Self { client, phone, origin, url, _folder: folder }
+        Self { people: People::new(Devices::meet_at(&url, KdfCost::STANDARD), Approves), url }
     }
 
-    /// From the QR to the answer and its acknowledgement; `drive` asks the phone.
+    /// From the QR to the answer and its acknowledgement; `drive` is the laptop's part.
     async fn ceremony<D>(&mut self, hint: Hint, drive: D)
     where
-        D: AsyncFnOnce(&mut cabled::client::TransactionHandle, GetInfo),
+        D: AsyncFnOnce(TransactionHandle) -> Result<(), Failure>,
     {
-        let (mut handle, mut progress) = self.client.begin(hint, 1_800_000_000, &mut OsRng);
-        progress.next().await.unwrap();
-        let contents = QrContents::decode(handle.qr_text().unwrap()).unwrap();
-        let clock = || Timestamp(1_800_000_000);
-        let rng = &mut OsRng;
-        let phone = self.phone.answer(contents, std::future::pending(), clock, rng, |_| {});
-        let laptop = async {
-            let said = handle.ready().await.unwrap();
-            let info = GetInfo::decode(said.get_info.as_deref().unwrap()).unwrap();
-            drive(&mut handle, info).await;
-            handle.finish().await.unwrap();
-        };
-        let ((), answered) = tokio::join!(laptop, phone);
+        let (handle, _progress, contents) = self.people.begin(hint).await;
+        let (never, rng) = (std::future::pending(), &mut OsRng);
+        let phone = self.people.phone.answer(contents, never, || NOW, rng, |_| {});
+        let (said, answered) = tokio::join!(drive(handle), phone);
+        said.unwrap();
         answered.unwrap();
     }
 
     async fn register(&mut self, user: u32) {
-        let options = format!(
-            r#"{{"rp":{{"id":"passkeys.example","name":"Passkeys"}},
-            "user":{{"id":"{user:016}","name":"anna","displayName":"Anna"}},
-            "challenge":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
-            "pubKeyCredParams":[{{"type":"public-key","alg":-7}}],
-            "authenticatorSelection":{{"residentKey":"required"}}}}"#
-        );
-        let options = CreationOptions::parse(options.as_bytes()).unwrap();
-        let registration = Registration::prepare(options, &self.origin).unwrap();
-        self.ceremony(Hint::MakeCredential, async |handle, info| {
-            let pending = registration.request(&info).unwrap();
-            let reply = handle.call(pending.message()).await.unwrap();
-            pending.finish(&reply).unwrap();
-        })
-        .await;
+        let registration = registration(user);
+        let drive = async |handle| register(handle, registration).await;
+        self.ceremony(Hint::MakeCredential, drive).await;
     }
 
     async fn sign_in(&mut self) {
-        let options = br#"{"rpId":"passkeys.example",
-            "challenge":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}"#;
-        let options = RequestOptions::parse(options).unwrap();
-        let assertion = Assertion::prepare(options, &self.origin).unwrap();
-        self.ceremony(Hint::GetAssertion, async |handle, info| {
-            let mut pending = assertion.request(&info).unwrap();
-            let reply = handle.call(pending.message()).await.unwrap();
-            pending.accept(&reply).unwrap();
-            pending.finish(0).unwrap();
-        })
-        .await;
+        let options = RequestOptions::parse(REQUEST.as_bytes()).unwrap();
+        let assertion = Assertion::prepare(options, &origin()).unwrap();
+        let drive = async |mut handle: TransactionHandle| {
+            let mut pending = assertion.request(&info(&mut handle).await?)?;
+            let reply = handle.call(pending.message()).await?;
+            pending.accept(&reply)?;
+            pending.finish(0)?;
+            Ok(handle.finish().await?)
+        };
+        self.ceremony(Hint::GetAssertion, drive).await;
     }
 
     /// What the sockets alone cost: two WebSockets through the relay and the same six messages.

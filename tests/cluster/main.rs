@@ -13,5 +13,8 @@
 
 mod ceremonies;
 mod faults;
+mod killed;
+mod linked;
 mod passages;
+mod people;
 mod world;

@@ -38,13 +38,38 @@ pub struct Config {
     pub limits: Limits,
 }
 
-/// Where the nodes of a cluster meet.
-#[derive(Clone, PartialEq, Eq)]
+/// Where the nodes of a cluster meet, and as whom this one comes there.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct ClusterConfig {
     /// NATS servers as URLs, `nats://` or `tls://`. They may hold a user and a password, or a token.
     pub servers: Vec<String>,
-    /// A credentials file of NATS.
-    pub credentials: Option<PathBuf>,
+    /// As whom.
+    pub identity: ClusterIdentity,
+    /// The authorities, PEM, of which one has to vouch for the servers' certificates; by default those of the system.
+    /// With them TLS is required, whatever the URLs say.
+    pub authority: Option<PathBuf>,
+    /// A certificate of this node for servers that want one, and its key.
+    pub certificate: Option<TlsFiles>,
+}
+
+/// As whom a node comes to NATS. What is secret is in files.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ClusterIdentity {
+    /// As their URLs say, if they do.
+    #[default]
+    Urls,
+    /// As a user with a password.
+    Password {
+        /// The user.
+        user: String,
+        /// Where the password is.
+        file: PathBuf,
+    },
+    /// As the user of an nkey, whose seed is in this file.
+    Key(PathBuf),
+    /// As the user of a credentials file (`.creds`), which has a JWT and a seed.
+    Credentials(PathBuf),
 }
 
 impl std::fmt::Debug for ClusterConfig {

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use super::tls::TlsError;
 
@@ -38,9 +39,19 @@ pub enum Error {
     /// A NATS server's URL cannot be read. It is not repeated: it may hold a password.
     #[error("the URL of a NATS server cannot be read")]
     Servers(#[source] io::Error),
-    /// The credentials for NATS cannot be read.
-    #[error("the credentials for NATS cannot be read")]
-    Credentials(#[source] io::Error),
+    /// A file with a secret for NATS cannot be used. What is in it is not repeated.
+    #[error("the {what} for NATS in {path} cannot be used")]
+    Secret {
+        /// Which: the password, the nkey, the credentials.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// What TLS with NATS needs cannot be used.
+    #[error("cannot set up TLS with NATS")]
+    ClusterTls(#[source] TlsError),
     /// The system gave no random bytes for the routing id.
     #[error("cannot choose a routing id")]
     Random(#[source] rand_core::Error),

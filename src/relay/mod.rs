@@ -83,7 +83,7 @@ use self::connection::{Shared, Visit};
 use self::side::Beside;
 use crate::hybrid::tunnel::RoutingId;
 
-pub use self::config::{ClusterConfig, Config, Limits};
+pub use self::config::{ClusterConfig, ClusterIdentity, Config, Limits};
 pub use self::error::Error;
 #[cfg(fuzzing)]
 pub use self::http::fuzz_request_head;

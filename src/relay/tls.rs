@@ -60,6 +60,30 @@ pub(super) fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, TlsError> {
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
+/// Whether these files would do for a client: whom it believes, and who it is.
+#[cfg(feature = "cluster")]
+pub(super) fn check_client(
+    authority: Option<&Path>,
+    identity: Option<&TlsFiles>,
+) -> Result<(), TlsError> {
+    let mut believed = rustls::RootCertStore::empty();
+    if let Some(path) = authority {
+        for certificate in read_certificates(path)? {
+            let missing = |_| TlsError::NoCertificate { path: path.to_owned() };
+            believed.add(certificate).map_err(missing)?;
+        }
+    }
+    let Some(TlsFiles { certificate, key }) = identity else { return Ok(()) };
+    let (certificates, key) = (read_certificates(certificate)?, read_key(key)?);
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .and_then(|builder| {
+            builder.with_root_certificates(believed).with_client_auth_cert(certificates, key)
+        });
+    config.map(drop).map_err(TlsError::Pair)
+}
+
 fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let missing = || TlsError::NoCertificate { path: path.to_owned() };
     let text = read(path)?;
@@ -101,6 +125,19 @@ mod tests {
         assert!(matches!(with(&certificate, &strange), Err(TlsError::Pair(_))));
         assert!(matches!(with(&empty, &key), Err(TlsError::NoCertificate { .. })));
         assert!(matches!(with(&certificate, &empty), Err(TlsError::NoKey { .. })));
+        #[cfg(feature = "cluster")]
+        {
+            let client = |authority: &Path, certificate: &Path, key: &Path| {
+                let files = TlsFiles { certificate: certificate.into(), key: key.into() };
+                check_client(Some(authority), Some(&files))
+            };
+            assert!(client(&certificate, &certificate, &key).is_ok());
+            assert!(matches!(client(&certificate, &certificate, &strange), Err(TlsError::Pair(_))));
+            assert!(matches!(
+                client(&key, &certificate, &key),
+                Err(TlsError::NoCertificate { path }) if path == key
+            ));
+        }
         let missing = folder.path().join("missing.pem");
         assert!(
             matches!(with(&missing, &key), Err(TlsError::File { path, .. }) if path == missing)

@@ -115,6 +115,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("listenfd", &["cli/systemd"]),
     ("minicbor", &["cbor"]),
     ("miniz_oxide", &["authenticator/engine/site_data", "client/webauthn"]),
+    ("nkeys", &["relay/cluster"]),
     ("qrcode", &["cli/", "symbol"]),
     ("redb", &["authenticator/store", "client/receipts"]),
     ("rustix", &["cli/"]),

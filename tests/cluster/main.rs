@@ -15,6 +15,7 @@ mod ceremonies;
 mod faults;
 mod killed;
 mod linked;
+mod locks;
 mod passages;
 mod people;
 mod world;

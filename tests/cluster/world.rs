@@ -34,6 +34,14 @@ impl Program {
     }
 }
 
+impl Program {
+    /// Its command line, as everybody on the machine can read it.
+    pub(crate) fn command_line(&self) -> String {
+        let line = std::fs::read(format!("/proc/{}/cmdline", self.0.id())).unwrap();
+        String::from_utf8_lossy(&line).into_owned()
+    }
+}
+
 impl Drop for Program {
     fn drop(&mut self) {
         let _ = self.0.kill();

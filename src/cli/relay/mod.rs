@@ -1,5 +1,6 @@
 //! `cabled relay`: the tunnel service, and the name that one of its own would have.
 
+mod cluster;
 mod options;
 mod settings;
 
@@ -123,7 +124,14 @@ fn advice(error: &relay::Error) -> Failure {
             "build with --features cluster, or take the Debian package, which has it",
         ),
         E::Servers(_) => (Status::Usage, "--cluster takes nats://HOST:PORT or tls://HOST:PORT"),
-        E::Credentials(_) => (Status::Storage, "check the file of --cluster-credentials"),
+        E::Secret { .. } => (
+            Status::Storage,
+            "check the file of --cluster-password-file, --cluster-nkey or --cluster-credentials",
+        ),
+        E::ClusterTls(_) => (
+            Status::Storage,
+            "check the PEM files of --cluster-tls-ca, --cluster-tls-cert and --cluster-tls-key",
+        ),
         E::Tls(_) => (Status::Storage, "check the two PEM files and that they belong together"),
         _ => (Status::Failure, "try again"),
     };

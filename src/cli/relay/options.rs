@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args};
 
+use super::cluster::Cluster;
 use crate::cli::failure::{Failure, Status};
 use crate::hybrid::tunnel::RoutingId;
-use crate::relay::{Cidr, ClusterConfig, Config, Limits, TlsFiles};
+use crate::relay::{Cidr, Config, Limits, TlsFiles};
 
 /// What a relay may be told. Everything but `--config` and `--check-config` may stand in a file too.
 #[derive(Args, Clone, Debug)]
@@ -101,37 +102,14 @@ pub(super) struct Options {
         hide_possible_values = true
     )]
     proxy_protocol: bool,
-    /// NATS servers where the nodes of a cluster meet, nats:// or tls://, with user and password or a token if
-    /// they want that; may be given again
-    #[arg(long, value_name = "URL", value_delimiter = ',', hide_default_value = true)]
-    cluster: Vec<ServerUrl>,
-    /// Credentials for NATS, a .creds file
-    #[arg(long, value_name = "FILE")]
-    cluster_credentials: Option<PathBuf>,
+    #[command(flatten)]
+    cluster: Cluster,
     /// Take the settings from this file (TOML) where neither an option nor the environment says otherwise
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Say whether the settings fit each other and the certificate can be used, and end
     #[arg(long)]
     pub(super) check_config: bool,
-}
-
-/// A URL that may hold a password: taken as it is, so that no complaint repeats it, and not shown.
-#[derive(Clone)]
-struct ServerUrl(String);
-
-impl std::str::FromStr for ServerUrl {
-    type Err = std::convert::Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(Self(text.to_owned()))
-    }
-}
-
-impl std::fmt::Debug for ServerUrl {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("ServerUrl(redacted)")
-    }
 }
 
 impl Options {
@@ -153,7 +131,7 @@ impl Options {
             routing_id: self.routing_id,
             trusted_proxies: self.trusted_proxy.clone(),
             proxy_protocol: self.proxy_protocol,
-            cluster: self.cluster()?,
+            cluster: self.cluster.config()?,
             limits: Limits {
                 life: Duration::from_secs(self.life),
                 waiting: Duration::from_secs(self.waiting),
@@ -172,16 +150,6 @@ impl Options {
             },
             ..Config::new(self.listen)
         })
-    }
-
-    fn cluster(&self) -> Result<Option<ClusterConfig>, Failure> {
-        let credentials = self.cluster_credentials.clone();
-        if self.cluster.is_empty() && credentials.is_some() {
-            let error = "there are credentials for NATS and no server";
-            return Err(Failure::new(Status::Usage, error, "give --cluster too"));
-        }
-        let servers: Vec<String> = self.cluster.iter().map(|server| server.0.clone()).collect();
-        Ok((!servers.is_empty()).then_some(ClusterConfig { servers, credentials }))
     }
 
     /// Checked here: the parser sees only what stands on the command line.

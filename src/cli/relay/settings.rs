@@ -12,6 +12,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::cluster;
 use crate::cli::failure::{Failure, Status};
 
 /// How long a file may be.
@@ -53,6 +54,7 @@ pub(crate) fn parse(
         Some(("relay", own)) if own.subcommand().is_none() => own,
         _ => return Ok(matches),
     };
+    cluster::exposed(own)?;
     let named = own.get_one::<PathBuf>("config").cloned();
     let named = named.or_else(|| variable(&format!("{PREFIX}CONFIG")).map(PathBuf::from));
     let mut settings = match named.filter(|path| !path.as_os_str().is_empty()) {

@@ -2,9 +2,10 @@
 //! holds its tunnel is let pass.
 //!
 //! `claim`, `link`, `frames` and `words` are pure: the lease of a number, a stream over messages that may get lost, where
-//! frames begin, and what nodes say. `nats`, `carry`, `guests` and `rings` drive them. Who is a node is NATS' business:
+//! frames begin, and what nodes say. `nats`, `carry`, `guests` and `rings` drive them; `access` is who this node is to NATS. Who is a node is NATS' business:
 //! whoever may write to the subjects of `words` is one. `docs/relay-cluster.md` has the whole.
 
+mod access;
 mod carry;
 mod claim;
 mod frames;
@@ -19,10 +20,11 @@ use std::time::{Duration, Instant};
 
 use async_nats::client::RequestErrorKind;
 use async_nats::connection::State;
-use async_nats::{Client, ConnectOptions, Event, ServerAddr};
+use async_nats::{Client, ClientError, ConnectOptions, Event};
 use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::Bytes;
 
+use self::access::Access;
 use super::config::ClusterConfig;
 use super::connection::{Shared, Visit};
 use super::contact::WeakBell;
@@ -41,11 +43,12 @@ const ANSWER: Duration = Duration::from_secs(6);
 /// How long what waits may take to leave when the relay ends.
 const FLUSH: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(100);
+/// How long to wait before NATS is tried again, as long as it has not been there.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// This node's part in a cluster.
 pub(super) struct Cluster {
-    servers: Vec<ServerAddr>,
-    credentials: Option<String>,
+    access: Access,
     instance: words::Instance,
     client: OnceLock<Client>,
     lease: Mutex<Lease>,
@@ -58,17 +61,10 @@ struct Lease {
 }
 
 impl Cluster {
-    /// Reads the names of the servers and the credentials; connects to nobody.
+    /// Reads names, secrets and certificates; connects to nobody.
     pub(super) fn new(config: &ClusterConfig) -> Result<Self, Error> {
-        let servers = config.servers.iter().map(|server| server.parse().map_err(Error::Servers));
-        let credentials = config.credentials.as_ref().map(std::fs::read_to_string).transpose();
-        let credentials = credentials.map_err(Error::Credentials)?;
-        if let Some(credentials) = &credentials {
-            ConnectOptions::with_credentials(credentials).map_err(Error::Credentials)?;
-        }
         Ok(Self {
-            servers: servers.collect::<Result<_, _>>()?,
-            credentials,
+            access: Access::new(config)?,
             instance: random::instance()?,
             client: OnceLock::new(),
             lease: Mutex::default(),
@@ -111,41 +107,27 @@ impl Cluster {
         nats::run(self, shared, client, stop).await;
     }
 
-    /// With what the first server's URL that has any says: user and password, or a token alone.
-    fn with_names(&self, options: ConnectOptions) -> ConnectOptions {
-        let named =
-            self.servers.iter().find_map(|server| Some((server.username()?, server.password())));
-        match named.map(|(user, password)| (words::unescape(user), password.map(words::unescape))) {
-            Some((user, Some(password))) => options.user_and_password(user, password),
-            Some((token, None)) => options.token(token),
-            None => options,
+    /// The client, as soon as NATS lets this node in. From then on it connects again by itself.
+    async fn connect(&self) -> Client {
+        let mut told = None;
+        loop {
+            let why = match self.try_to_connect().await {
+                Ok(client) => return client,
+                Err(why) => why,
+            };
+            if told.replace(why) != Some(why) {
+                tracing::warn!("cannot use NATS: {why}; trying on");
+            }
+            sleep(RETRY).await;
         }
     }
 
-    async fn connect(&self) -> Client {
-        loop {
-            let options = ConnectOptions::new()
-                .name("cabled relay")
-                .retry_on_initial_connect()
-                .request_timeout(Some(ANSWER))
-                .ping_interval(Duration::from_secs(5))
-                .reconnect_delay_callback(|attempt| {
-                    Duration::from_millis(200 << attempt.min(4)).min(Duration::from_secs(2))
-                })
-                .event_callback(|event| async move { report(&event) });
-            // Read once already, when the relay was set up.
-            let options = match &self.credentials {
-                Some(credentials) => options.credentials(credentials).ok(),
-                None => Some(self.with_names(options)),
-            };
-            if let Some(options) = options {
-                match options.connect(self.servers.clone()).await {
-                    Ok(client) => return client,
-                    Err(error) => tracing::warn!(kind = %error.kind(), "cannot reach NATS"),
-                }
-            }
-            sleep(Duration::from_secs(2)).await;
-        }
+    async fn try_to_connect(&self) -> Result<Client, &'static str> {
+        // Read once already, when the relay was set up.
+        let options = self.access.options().map_err(|_| access::REFUSED)?;
+        let options = settle(options);
+        let connecting = options.connect(self.access.servers()).await;
+        connecting.map_err(|error| access::obstacle(&error))
     }
 
     /// Lets a client pass to the node that holds its tunnel.
@@ -207,13 +189,33 @@ async fn ask(
     })
 }
 
+/// What does not depend on who this node is.
+fn settle(options: ConnectOptions) -> ConnectOptions {
+    options
+        .name("cabled relay")
+        .request_timeout(Some(ANSWER))
+        .ping_interval(Duration::from_secs(5))
+        .reconnect_delay_callback(|attempt| {
+            Duration::from_millis(200 << attempt.min(4)).min(Duration::from_secs(2))
+        })
+        .event_callback(|event| async move { report(&event) })
+}
+
+/// What a server says of itself or of us may name users: its kind is enough.
 fn report(event: &Event) {
     match event {
         Event::Connected => tracing::info!("connected to NATS"),
         Event::Disconnected => {
             tracing::warn!("NATS is lost: tunnels go on, but none across nodes; trying again");
         }
-        // What a server says of itself or of us may name users; its kind is enough.
+        Event::ClientError(ClientError::Other(words)) => {
+            let why = access::obstacle_again(words);
+            match why == access::REFUSED {
+                true => tracing::warn!("cannot use NATS: {why}; trying on"),
+                // That it is lost was said.
+                false => tracing::debug!("cannot use NATS: {why}; trying on"),
+            }
+        }
         Event::ClientError(_) | Event::ServerError(_) => {
             tracing::warn!("NATS or its client failed")
         }

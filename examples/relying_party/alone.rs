@@ -19,7 +19,9 @@ const NAMES: [&str; 2] = ["cable.ua5v.com", "cable.auth.com"];
 
 pub(crate) struct Alone {
     folder: PathBuf,
+    /// Where the tunnel service is, for browsers and for phones.
     port: u16,
+    pub(crate) phone_port: u16,
     /// SHA-256 of the certificate's key, base64: what Chromium is told to believe.
     spki: String,
     bus: PrivateBus,
@@ -40,11 +42,19 @@ impl Alone {
         Ok(Self {
             folder: folder.to_owned(),
             port: relay.local_addr().port(),
+            phone_port: relay.local_addr().port(),
             spki,
             bus,
             bluetooth,
             relay: tokio::spawn(relay.serve(std::future::pending())),
         })
+    }
+
+    /// Browsers and phones find the tunnel service at this port, in place of the one that was started; its certificate is
+    /// the same.
+    #[allow(dead_code, reason = "for tests of other tunnel services")]
+    pub(crate) fn elsewhere(&mut self, port: u16) {
+        (self.port, self.phone_port) = (port, port);
     }
 
     /// What a browser or a phone program needs in its environment to find this Bluetooth.
@@ -71,7 +81,7 @@ impl Alone {
     /// The phone's side of the same: arguments of `cabled phone scan`.
     pub(crate) fn phone_arguments(&self) -> Vec<String> {
         let path = |name: &str| self.folder.join(name).display().to_string();
-        let relay = format!("wss://localhost:{}", self.port);
+        let relay = format!("wss://localhost:{}", self.phone_port);
         let arguments = ["--relay", &relay, "--ca", &path("ca.pem"), "--store", &path("phone")];
         arguments.map(ToOwned::to_owned).to_vec()
     }

@@ -72,7 +72,11 @@ pub(crate) async fn register(desk: &mut Desk, phone: &mut InProcess) {
 }
 
 /// A sign-in that has to succeed; gives what the page says about it.
-async fn signs_in(desk: &mut Desk, phone: &mut InProcess, account: Option<&str>) -> String {
+pub(crate) async fn signs_in(
+    desk: &mut Desk,
+    phone: &mut InProcess,
+    account: Option<&str>,
+) -> String {
     sign_in(desk, account).await;
     let answered = phone.scan().await;
     assert!(answered.result.is_ok() && answered.acknowledged, "{answered:?}");

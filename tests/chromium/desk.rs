@@ -92,12 +92,21 @@ pub(crate) struct Desk {
 impl Desk {
     /// Everything on, and the page open. `name` is the beginning of its pictures' names.
     pub(crate) async fn new(name: &'static str) -> Self {
+        Self::around(name, async |_, _| {}).await
+    }
+
+    /// The same, when what the folder has and what is alone here is arranged.
+    pub(crate) async fn around(
+        name: &'static str,
+        arrange: impl AsyncFnOnce(&Path, &mut Alone),
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut xvfb = Command::new("Xvfb");
         xvfb.args(["-displayfd", "1", "-screen", "0", "1200x900x24", "-noreset"]);
         let (xvfb, display) = Program::start(&mut xvfb, false, |line| line.parse::<u16>().is_ok());
         let display = format!(":{display}");
-        let alone = Alone::start(folder.path()).await.unwrap();
+        let mut alone = Alone::start(folder.path()).await.unwrap();
+        arrange(folder.path(), &mut alone).await;
         let mut site = Command::new(example());
         let ready = |line: &str| line.starts_with("listening on ");
         let (site, line) = Program::start(site.args(["--port", "0"]), false, ready);
@@ -120,6 +129,12 @@ impl Desk {
             _xvfb: xvfb,
             folder,
         }
+    }
+
+    /// Where the phone finds the tunnel service.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn phone_comes_to(&mut self, port: u16) {
+        self.alone.phone_port = port;
     }
 
     pub(crate) fn relay(&self) -> ServiceUrl {

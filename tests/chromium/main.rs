@@ -20,12 +20,18 @@
 #[path = "../../examples/relying_party/alone.rs"]
 mod alone;
 mod ceremonies;
+#[cfg(feature = "cluster")]
+mod crossing;
 mod desk;
 mod devtools;
 mod fifty;
 mod page;
 mod phone;
 mod policy;
+#[cfg(feature = "cluster")]
+#[allow(dead_code, clippy::disallowed_methods, reason = "the cluster's own tests use all of it")]
+#[path = "../cluster/world.rs"]
+mod world;
 
 use std::future::Future;
 

@@ -163,6 +163,12 @@ impl InProcess {
         Self::over(self.store, desk, Config { several_accounts, ..Config::default() })
     }
 
+    /// The same phone, at the node that the desk says now.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn moved(self, desk: &Desk) -> Self {
+        Self::over(self.store, desk, Config::default())
+    }
+
     fn over(store: Store, desk: &Desk, config: Config) -> Self {
         let user = Arc::new(User::default());
         let connector = Connector::new(Trust::Only(desk.authority()));

@@ -6,7 +6,7 @@
 //! `KNpsk0` (the phone knows the client's identity key from the QR), state-assisted ones `NKpsk0`
 //! (the client knows the phone's identity key from linking). A wrong order does not compile: each
 //! step consumes the state before it. Snow's own random source is never used; the ephemeral key
-//! is an argument.
+//! is an argument. `paired` is a third handshake, of our own, for two machines of one person.
 //!
 //! Specification: CTAP 2.2 section 11.5.1 (hybrid transports), Noise revision 34 with psk.
 
@@ -18,6 +18,7 @@ use super::frame::{Opener, Sealer};
 use super::keys::Psk;
 use crate::secret::Secret;
 
+pub mod paired;
 mod resolver;
 use resolver::Resolver;
 
@@ -153,7 +154,7 @@ fn with_own_key<'a>(
     ephemeral: &PrivateKey,
 ) -> Result<Builder<'a>, snow::Error> {
     let resolver = Resolver { identity: Some(own.clone()), ephemeral: ephemeral.clone() };
-    builder(name, prologue, resolver, psk)?.local_private_key(own.scalar().expose())
+    builder(name, prologue, resolver, psk.expose())?.local_private_key(own.scalar().expose())
 }
 
 /// A handshake in which the peer has the identity key.
@@ -165,17 +166,17 @@ fn with_peer_key<'a>(
     ephemeral: &PrivateKey,
 ) -> Result<Builder<'a>, snow::Error> {
     let resolver = Resolver { identity: None, ephemeral: ephemeral.clone() };
-    builder(name, prologue, resolver, psk)?.remote_public_key(peer.as_bytes())
+    builder(name, prologue, resolver, psk.expose())?.remote_public_key(peer.as_bytes())
 }
 
 fn builder<'a>(
     name: &str,
-    prologue: &'a [u8; 1],
+    prologue: &'a [u8],
     resolver: Resolver,
-    psk: &'a Psk,
+    psk: &'a [u8; 32],
 ) -> Result<Builder<'a>, snow::Error> {
     let params: NoiseParams = name.parse()?;
-    Builder::with_resolver(params, Box::new(resolver)).prologue(prologue)?.psk(0, psk.expose())
+    Builder::with_resolver(params, Box::new(resolver)).prologue(prologue)?.psk(0, psk)
 }
 
 fn write(state: &mut HandshakeState) -> Result<[u8; MESSAGE_LEN], HandshakeFailed> {

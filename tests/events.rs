@@ -212,3 +212,61 @@ fn the_service_and_its_clients_keep_to_the_schema() {
     let names = events(&schema, rest.as_bytes());
     assert_eq!(names, ["asked", "approved", "stopping", "stopped"]);
 }
+
+#[test]
+fn a_shared_radio_keeps_to_the_schema() {
+    let (_folder, path) = place();
+    let schema = schema();
+    let on = |machine: &str, args: &[&str]| {
+        let mut command = binary(args);
+        for (name, folder) in [("XDG_STATE_HOME", "state"), ("XDG_RUNTIME_DIR", "run")] {
+            command.env(name, path(&format!("{machine}-{folder}")));
+        }
+        command
+    };
+    let pairing = on("there", &["radio", "pair"]).output().unwrap();
+    assert_eq!(events(&schema, &pairing.stdout), ["radio-code"]);
+    assert_eq!(events(&schema, &pairing.stderr), ["note"]);
+    let code: serde_json::Value = serde_json::from_slice(&pairing.stdout).unwrap();
+    std::fs::write(path("code"), code["code"].as_str().unwrap()).unwrap();
+    let mut taking = on("here", &["radio", "pair", "--with-code"]);
+    let taken = taking.stdin(std::fs::File::open(path("code")).unwrap()).output().unwrap();
+    assert_eq!(events(&schema, &taken.stderr), ["radio-paired", "note"]);
+
+    let air = format!("air:{}", path("air"));
+    let receive = [
+        "env",
+        &format!("XDG_STATE_HOME={}", path("there-state")),
+        &format!("XDG_RUNTIME_DIR={}", path("there-run")),
+        env!("CARGO_BIN_EXE_cabled"),
+        "radio",
+        "receive",
+    ];
+    let mut share =
+        on("here", &[&["radio", "share", "--radio", &air, "--"][..], &receive].concat());
+    let mut share = share.stderr(Stdio::piped()).spawn().unwrap();
+    let mut told = BufReader::new(share.stderr.take().unwrap());
+    let (mut line, mut names) = (String::new(), Vec::new());
+    let mut until = |wanted: &str| {
+        while names.last().map(String::as_str) != Some(wanted) {
+            line.clear();
+            assert!(told.read_line(&mut line).unwrap() > 0, "{names:?}");
+            names.push(event(&schema, &line));
+        }
+    };
+    until("radio-sharing");
+    let doctor = ["doctor", "--radio", "shared", "--offline", "--proxy", "none"];
+    let doctor = on("there", &doctor).output().unwrap();
+    assert!(events(&schema, &doctor.stdout).len() > 3, "{doctor:?}");
+    until("radio-idle");
+    let stop = format!("kill -INT {}", share.id());
+    assert!(Command::new("sh").args(["-c", &stop]).status().unwrap().success());
+    assert!(share.wait().unwrap().success());
+    assert_eq!(names, ["note", "radio-sharing", "radio-listening", "radio-idle"]);
+    for (machine, count) in [("there", 1), ("here", 1), ("here", 1)] {
+        let gone = on(machine, &["radio", "unpair"]).output().unwrap();
+        assert_eq!(events(&schema, &gone.stderr), vec!["radio-unpaired"; count]);
+    }
+    let lost = on("here", &[&["radio", "share", "--"][..], &receive].concat()).output().unwrap();
+    assert_eq!(events(&schema, &lost.stderr), ["failed"]);
+}

@@ -28,12 +28,28 @@ impl Screen {
     /// Shows a step of the transaction, if people have to do something.
     pub(crate) fn show(&mut self, step: &What) {
         match step {
-            What::Listening(code) if !code.text.is_empty() => self.code(&code.text),
-            What::Ringing(_) => self.say("Your phone is asked; unlock it."),
+            What::Listening(code) if !code.text.is_empty() => {
+                self.code(&code.text);
+                self.elsewhere(&code.proximity);
+            }
+            What::Ringing(ringing) => {
+                self.say("Your phone is asked; unlock it.");
+                self.elsewhere(&ringing.proximity);
+            }
             What::TryingAgain(_) => self.say("The connection broke; trying again."),
             What::WaitingForUser(_) => self.say("Follow the steps on your phone."),
             What::Note(note) => self.say(&note.text),
             _ => {}
+        }
+    }
+
+    /// Being heard proves that the phone is near, but not where everybody expects.
+    fn elsewhere(&mut self, proximity: &str) {
+        if proximity == "shared" {
+            self.say(
+                "The radio of another machine listens: your phone has to be near that one, not near \
+                 this one.",
+            );
         }
     }
 

@@ -124,6 +124,37 @@ pub enum Error {
     /// The adapter cannot send adverts.
     #[error("this Bluetooth adapter cannot send adverts")]
     ReceivesOnly,
+    /// The radio of another machine carries nothing but what it hears.
+    #[error("a shared radio only hears: it can neither send nor connect")]
+    SharedOnlyHears,
+    /// Nobody said where the socket of the shared radio is.
+    #[error("there is no folder for the socket of the shared radio")]
+    NoShareSocket,
+    /// No other machine shares its radio with this one now.
+    #[error("no other machine shares its radio with this one, at {}", .0.display())]
+    NobodyShares(PathBuf),
+    /// Somebody else listens on the socket.
+    #[error("the socket of the shared radio, {}, belongs to another user", .0.display())]
+    ForeignShare(PathBuf),
+    /// The other machine did not say that it scans.
+    #[error("the machine that shares its radio did not answer within {} seconds", .0.as_secs())]
+    ShareSilent(Duration),
+    /// The other machine cannot use its radio.
+    #[cfg(unix)]
+    #[error("the machine that shares its radio cannot use it")]
+    ShareFailed(#[source] super::remote::Trouble),
+    /// The other machine shares a simulated radio, which proves nothing.
+    #[error("the radio that another machine shares with this one is simulated")]
+    SimulatedShare,
+    /// The socket failed.
+    #[error("the socket of the shared radio, {}, cannot be used", socket.display())]
+    Share {
+        /// Where it is.
+        socket: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
     /// The backend failed in a way of its own.
     #[error("the Bluetooth backend failed")]
     Backend(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -1,5 +1,5 @@
-//! How the simulated radio between processes writes a sighting into a datagram.
-//! Depends on the types of this layer only.
+//! How the simulated radio between processes writes a sighting into a datagram; `remote` sends the same
+//! within its own messages. Depends on the types of this layer only.
 //!
 //! ```text
 //!  "cab1"  address type  address  service UUID  service data

@@ -12,8 +12,9 @@
 //!
 //! Two backends are simulated: [`memory`] inside a process, [`air`] between processes of one user
 //! on one machine. They carry no proof of nearness: see [`Radio::is_simulated`]. With the feature
-//! `bluetooth` there is `bluetooth` as well, the real one. Every backend obeys `conformance`.
-//! Depends on tokio and nothing above it but `hybrid`'s type of a port.
+//! `bluetooth` there is `bluetooth` as well, the real one. `remote` is a scanner alone: the radio of
+//! another machine. Every backend obeys `conformance`. Depends on tokio, and of what is above it on
+//! `hybrid`'s type of a port and, in `remote`, its handshake and frames.
 
 use std::fmt;
 use std::future::Future;
@@ -37,6 +38,8 @@ mod hearing;
 mod link;
 pub mod memory;
 mod radio;
+#[cfg(unix)]
+pub mod remote;
 mod rng;
 mod shared;
 mod spec;
@@ -44,7 +47,7 @@ mod transmission;
 
 pub use error::{Error, FolderProblem};
 pub use link::{DYNAMIC_PSMS, Link, Linker, Listener};
-pub use radio::{Radio, RadioAdvertisement, RadioListener, RadioScan};
+pub use radio::{Proximity, Radio, RadioAdvertisement, RadioListener, RadioScan};
 pub use shared::{SharedScan, SharedScanner};
 pub use spec::{Conditions, RadioSpec, SpecError};
 pub use transmission::Transmission;

@@ -8,6 +8,8 @@ use super::bluetooth::{BluetoothAdvertisement, BluetoothListener, BluetoothRadio
 #[cfg(feature = "bluetooth")]
 use super::btleplug::BtleplugScan;
 use super::memory::{MemoryListener, MemoryRadio, MemoryScan};
+#[cfg(unix)]
+use super::remote::{RemoteRadio, RemoteScan};
 use super::{
     Address, Advertisement, Advertiser, Error, Link, Linker, Listener, Outgoing, RadioSpec, Scan,
     Scanner, Sighting, Transmission,
@@ -26,6 +28,38 @@ pub enum Radio {
     /// Bluetooth, through BlueZ where there is BlueZ.
     #[cfg(feature = "bluetooth")]
     Bluez(BluetoothRadio),
+    /// The radio of another machine: it hears, and nothing else.
+    #[cfg(unix)]
+    Remote(RemoteRadio),
+}
+
+/// To what an advert that is heard proves nearness.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proximity {
+    /// To this machine.
+    Here,
+    /// To another machine, which shares its radio with this one.
+    Shared,
+    /// To nothing: the radio is simulated.
+    Simulated,
+}
+
+impl Proximity {
+    /// Its name for machines.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Here => "here",
+            Self::Shared => "shared",
+            Self::Simulated => "simulated",
+        }
+    }
+
+    /// The one of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Here, Self::Shared, Self::Simulated].into_iter().find(|one| one.name() == name)
+    }
 }
 
 impl Radio {
@@ -34,8 +68,8 @@ impl Radio {
     /// # Errors
     ///
     /// [`Error::SimulatedOnly`] for a Bluetooth adapter in a build without the feature
-    /// `bluetooth`; otherwise those of [`AirRadio::new`]. Whether there is an adapter shows when
-    /// it is used.
+    /// `bluetooth`, [`Error::NoShareSocket`] for a shared radio without a socket; otherwise those of
+    /// [`AirRadio::new`]. Whether there is an adapter shows when it is used.
     pub fn open(spec: &RadioSpec) -> Result<Self, Error> {
         match spec {
             #[cfg(unix)]
@@ -48,7 +82,44 @@ impl Radio {
             RadioSpec::Bluez { adapter } => Ok(Self::Bluez(BluetoothRadio::new(adapter.clone()))),
             #[cfg(not(feature = "bluetooth"))]
             RadioSpec::Bluez { .. } => Err(Error::SimulatedOnly),
+            #[cfg(unix)]
+            RadioSpec::Shared { socket: Some(socket) } => {
+                Ok(Self::Remote(RemoteRadio::new(socket.clone())))
+            }
+            RadioSpec::Shared { .. } => Err(Error::NoShareSocket),
         }
+    }
+
+    /// To what an advert heard on this radio proves nearness. A machine that shares a simulated radio
+    /// says so, and is refused, unless [`Self::or_simulated`] lets it.
+    #[must_use]
+    pub const fn proximity(&self) -> Proximity {
+        match self {
+            #[cfg(unix)]
+            Self::Air(_) => Proximity::Simulated,
+            Self::Memory(_) => Proximity::Simulated,
+            #[cfg(feature = "bluetooth")]
+            Self::Bluez(_) => Proximity::Here,
+            #[cfg(unix)]
+            Self::Remote(_) => Proximity::Shared,
+        }
+    }
+
+    /// Whether the radio that another machine shares may be a simulated one.
+    #[must_use]
+    #[cfg_attr(not(unix), allow(unused_variables, reason = "there is no shared radio"))]
+    pub fn or_simulated(self, simulated: bool) -> Self {
+        match self {
+            #[cfg(unix)]
+            Self::Remote(radio) => Self::Remote(radio.or_simulated(simulated)),
+            own => own,
+        }
+    }
+
+    /// Whether the phone can be connected to over Bluetooth alone.
+    #[must_use]
+    pub const fn can_link(&self) -> bool {
+        !matches!(self.proximity(), Proximity::Shared)
     }
 
     /// Says whether an advert heard on this radio proves nothing about where the phone is.
@@ -57,13 +128,7 @@ impl Radio {
     /// only proof that laptop and phone are near each other.
     #[must_use]
     pub const fn is_simulated(&self) -> bool {
-        match self {
-            #[cfg(unix)]
-            Self::Air(_) => true,
-            Self::Memory(_) => true,
-            #[cfg(feature = "bluetooth")]
-            Self::Bluez(_) => false,
-        }
+        matches!(self.proximity(), Proximity::Simulated)
     }
 }
 
@@ -77,6 +142,8 @@ impl Scanner for Radio {
             Self::Memory(radio) => radio.scan().await.map(RadioScan::Memory),
             #[cfg(feature = "bluetooth")]
             Self::Bluez(radio) => radio.scan().await.map(RadioScan::Bluez),
+            #[cfg(unix)]
+            Self::Remote(radio) => radio.scan().await.map(RadioScan::Remote),
         }
     }
 }
@@ -93,6 +160,8 @@ impl Advertiser for Radio {
             Self::Bluez(radio) => {
                 return radio.advertise(advert).await.map(RadioAdvertisement::Bluez);
             }
+            #[cfg(unix)]
+            Self::Remote(_) => Err(Error::SharedOnlyHears),
         };
         sent.map(RadioAdvertisement::Simulated)
     }
@@ -108,6 +177,8 @@ impl Linker for Radio {
             Self::Memory(radio) => radio.connect(peer, psm).await,
             #[cfg(feature = "bluetooth")]
             Self::Bluez(radio) => radio.connect(peer, psm).await,
+            #[cfg(unix)]
+            Self::Remote(_) => Err(Error::SharedOnlyHears),
         }
     }
 
@@ -118,6 +189,8 @@ impl Linker for Radio {
             Self::Memory(radio) => radio.listen().await.map(RadioListener::Memory),
             #[cfg(feature = "bluetooth")]
             Self::Bluez(radio) => radio.listen().await.map(RadioListener::Bluez),
+            #[cfg(unix)]
+            Self::Remote(_) => Err(Error::SharedOnlyHears),
         }
     }
 }
@@ -172,6 +245,9 @@ pub enum RadioScan {
     /// Of [`Radio::Bluez`].
     #[cfg(feature = "bluetooth")]
     Bluez(BtleplugScan),
+    /// Of [`Radio::Remote`].
+    #[cfg(unix)]
+    Remote(RemoteScan),
 }
 
 impl Scan for RadioScan {
@@ -182,6 +258,8 @@ impl Scan for RadioScan {
             Self::Memory(scan) => scan.next().await,
             #[cfg(feature = "bluetooth")]
             Self::Bluez(scan) => scan.next().await,
+            #[cfg(unix)]
+            Self::Remote(scan) => scan.next().await,
         }
     }
 }

@@ -42,6 +42,7 @@ impl Default for Conditions {
 /// - `air:DIR[,loss=0.3][,delay=50ms][,interval=20ms][,foreign=100][,replay][,seed=N]`: simulated,
 ///   joins the processes of one user; `DIR` has no comma, times end in `us`, `ms` or `s`.
 /// - `bluez[:hciN]`: Bluetooth, through the first or the named adapter.
+/// - `shared[:SOCKET]`: the radio of another machine, which `cabled radio share` brings.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum RadioSpec {
@@ -56,6 +57,11 @@ pub enum RadioSpec {
     Bluez {
         /// The adapter's name; `None` takes the first.
         adapter: Option<String>,
+    },
+    /// The radio that another machine shares with this one.
+    Shared {
+        /// The socket; `None` stands for the usual one, which whoever opens the radio has to name.
+        socket: Option<PathBuf>,
     },
 }
 
@@ -72,12 +78,15 @@ impl RadioSpec {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SpecError {
-    /// It starts with neither `air:` nor `bluez`.
-    #[error("{0:?} is no radio: write air:DIR or bluez[:hciN]")]
+    /// It starts with none of `air:`, `bluez` and `shared`.
+    #[error("{0:?} is no radio: write bluez[:hciN], shared or air:DIR")]
     UnknownRadio(String),
     /// `air:` stands alone, or with options only.
     #[error("the simulated radio needs a folder: air:DIR")]
     NoFolder,
+    /// `shared:` has no socket behind it.
+    #[error("shared: needs a socket; the usual one is meant by: shared")]
+    NoSocket,
     /// What follows `bluez:` is not `hci` and a number.
     #[error("{0:?} is no Bluetooth adapter: write hci0, hci1, ...")]
     BadAdapter(String),
@@ -111,6 +120,12 @@ impl FromStr for RadioSpec {
             Ok(Self::Bluez { adapter: None })
         } else if let Some(name) = text.strip_prefix("bluez:") {
             adapter(name)
+        } else if text == "shared" {
+            Ok(Self::Shared { socket: None })
+        } else if let Some(socket) = text.strip_prefix("shared:") {
+            let socket = Some(socket).filter(|socket| !socket.is_empty());
+            let socket = socket.ok_or(SpecError::NoSocket)?;
+            Ok(Self::Shared { socket: Some(socket.into()) })
         } else {
             Err(SpecError::UnknownRadio(text.to_owned()))
         }
@@ -240,9 +255,23 @@ mod tests {
     }
 
     #[test]
+    fn a_shared_radio_may_name_its_socket() {
+        let spec: RadioSpec = "shared".parse().unwrap();
+        assert_eq!(spec, RadioSpec::Shared { socket: None });
+        assert!(!spec.is_simulated());
+        let socket = Some("/run/x,y".into());
+        assert_eq!("shared:/run/x,y".parse(), Ok(RadioSpec::Shared { socket }));
+        assert_eq!("shared:".parse::<RadioSpec>(), Err(SpecError::NoSocket));
+    }
+
+    #[test]
     fn what_is_wrong_is_said() {
         let message = |text: &str| text.parse::<RadioSpec>().unwrap_err().to_string();
-        assert_eq!(message("usb"), "\"usb\" is no radio: write air:DIR or bluez[:hciN]");
+        assert_eq!(message("usb"), "\"usb\" is no radio: write bluez[:hciN], shared or air:DIR");
+        assert_eq!(
+            message("share"),
+            "\"share\" is no radio: write bluez[:hciN], shared or air:DIR"
+        );
         assert_eq!(message("air:,replay"), "the simulated radio needs a folder: air:DIR");
         assert_eq!(message("air:x,seed=1,seed=2"), "the option seed stands twice");
         assert_eq!(message("air:x,replay=1"), "\"1\" is no value for replay: it takes none");

@@ -2,6 +2,7 @@
 
 mod laptop;
 mod nearby;
+mod remote;
 mod tunnel;
 
 use super::failure::{Failure, Status};
@@ -13,6 +14,7 @@ use crate::testbed;
 use crate::{authenticator, ble, channel, client, hybrid};
 
 pub(crate) use self::laptop::{begin, ceremony, phones, receipts, webauthn};
+pub(crate) use self::remote::remote;
 use self::tunnel::{Side, broken, tunnel};
 
 /// The radio: this is the Bluetooth half.
@@ -34,7 +36,7 @@ pub(crate) fn radio(error: &ble::Error) -> Failure {
         E::Refused { .. } | E::ReceivesOnly => "try another Bluetooth adapter: --adapter hci1",
         E::TooLong { .. } => "leave out the L2CAP offer, which makes the advert longer",
         E::Shared(why) => return radio(why),
-        _ => "find out what is wrong with: cabled doctor",
+        _ => remote::radio(error).unwrap_or("find out what is wrong with: cabled doctor"),
     };
     Failure::because(Status::Radio, error, hint)
 }
@@ -54,6 +56,7 @@ pub(crate) fn client(error: &client::Error) -> Failure {
         E::Broken { source, .. } => broken(error, source, Side::Laptop),
         E::Protocol(why) => laptop_protocol(why),
         E::SimulatedRadio => simulated(error),
+        E::CannotLink => Failure::because(Status::Usage, error, "leave out --offline"),
         _ => Failure::because(Status::Failure, error, "run the command again"),
     }
 }

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::failure::{Failure, Status};
 use super::proxies::ProxyText;
-use super::{advice, proxies};
+use super::{advice, proxies, radio};
 use crate::ble::{Radio, RadioSpec};
 use crate::channel::proxy::Proxies;
 use crate::channel::tls::Trust;
@@ -31,7 +31,8 @@ pub(crate) struct Global {
 /// Radio and tunnel service: what laptop and phone both need.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Link {
-    /// Bluetooth, or a simulated radio between processes on this machine: air:DIR
+    /// Bluetooth; shared, the one of another machine (see cabled radio), which weakens the proximity check;
+    /// or a simulated radio between processes on this machine: air:DIR
     #[arg(long, value_name = "RADIO", default_value = "bluez", env = "CABLED_RADIO")]
     radio: RadioSpec,
     /// Use this Bluetooth adapter, such as hci1, and not the first one
@@ -75,7 +76,7 @@ impl Link {
 
     /// `--adapter hci1` is another way to say `--radio bluez:hci1`.
     fn spec(&self) -> Result<RadioSpec, Failure> {
-        let Some(adapter) = &self.adapter else { return Ok(self.radio.clone()) };
+        let Some(adapter) = &self.adapter else { return Ok(radio::placed(&self.radio)) };
         let wrong = |error: &str, hint| Err(Failure::new(Status::Usage, error, hint));
         match &self.radio {
             RadioSpec::Bluez { adapter: named } if named.as_ref().is_none_or(|n| n == adapter) => {
@@ -88,7 +89,7 @@ impl Link {
                 wrong("--radio and --adapter name two Bluetooth adapters", "name one of them")
             }
             _ => wrong(
-                "a simulated radio has no Bluetooth adapter",
+                "a simulated or shared radio has no Bluetooth adapter",
                 "leave out --adapter, or use --radio bluez",
             ),
         }

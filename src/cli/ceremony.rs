@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::failure::Failure;
 use super::{advice, system};
+use crate::ble::Proximity;
 use crate::client::ceremony::Ceremony;
 use crate::client::phones::Phones;
 use crate::client::receipts::Receipts;
@@ -22,6 +23,8 @@ pub(super) trait Audience {
     fn qr(&mut self, text: &str) -> Result<(), Failure>;
     /// A step was done.
     fn step(&mut self, event: &'static str, words: &str);
+    /// From now on a phone is listened for; what being heard proves is to be told.
+    fn listens(&mut self, event: &'static str, words: &str, proximity: Proximity);
     /// The devices are connected.
     fn connected(&mut self, via: ChannelKind);
     /// A remark.
@@ -32,6 +35,8 @@ pub(super) trait Audience {
 pub(super) enum Step {
     /// The radio listens; with what is shown to the phone.
     Listening(Code),
+    /// The radio listens, and a phone that is remembered is rung.
+    Ringing(Proximity),
     /// Any of the others.
     Next(Progress),
     /// The phone is remembered under this name.
@@ -44,13 +49,14 @@ pub(super) struct Code {
     pub(super) text: String,
     /// It offers phones to do without internet.
     pub(super) offline: bool,
+    pub(super) proximity: Proximity,
 }
 
 impl Code {
     /// What a transaction of this process shows now.
     pub(super) fn of(service: &Service, id: service::TransactionId) -> Self {
         let text = service.code(id).unwrap_or_default();
-        Self { text, offline: service.offers_l2cap() }
+        Self { text, offline: service.offers_l2cap(), proximity: service.proximity() }
     }
 }
 
@@ -111,6 +117,7 @@ pub(super) async fn perform(
 pub(super) fn step(what: Happened, code: impl FnOnce() -> Code) -> Option<Step> {
     Some(match what {
         Happened::Step(Progress::Listening) => Step::Listening(code()),
+        Happened::Step(Progress::Ringing) => Step::Ringing(code().proximity),
         Happened::Step(step) => Step::Next(step),
         Happened::Note(text) => Step::Note(text),
         Happened::Linked(name) => Step::Linked(name),
@@ -122,7 +129,10 @@ pub(super) fn show(audience: &mut impl Audience, step: Step) -> Result<(), Failu
     match step {
         Step::Listening(code) => {
             audience.qr(&code.text)?;
-            audience.step("listening", scan_this(code.offline));
+            audience.listens("listening", scan_this(code.offline), code.proximity);
+        }
+        Step::Ringing(proximity) => {
+            audience.listens("ringing", "Ringing your phone. Follow the steps there.", proximity);
         }
         Step::Next(step) => next(audience, &step),
         Step::Linked(name) => audience.step("linked", &linked(&name)),
@@ -133,11 +143,8 @@ pub(super) fn show(audience: &mut impl Audience, step: Step) -> Result<(), Failu
 
 fn next(audience: &mut impl Audience, step: &Progress) {
     match step {
-        // Shown with its code, and told by the service under the name that the phone has here.
-        Progress::Listening | Progress::Linked(_) => {}
-        Progress::Ringing => {
-            audience.step("ringing", "Ringing your phone. Follow the steps there.");
-        }
+        // Shown with what being heard proves, and told by the service under the name that the phone has here.
+        Progress::Listening | Progress::Ringing | Progress::Linked(_) => {}
         Progress::AdvertSeen => audience.step("advert-seen", "Connecting to your phone..."),
         Progress::FallingBack => {
             let words = "Bluetooth alone does not do; trying over the internet...";
@@ -151,6 +158,13 @@ fn next(audience: &mut impl Audience, step: &Progress) {
             audience.step("waiting-for-user", "Follow the steps on your phone.");
         }
     }
+}
+
+/// What people are told of it where it is not as everybody expects; a simulated radio is for tests.
+pub(super) fn shared(proximity: Proximity) -> Option<&'static str> {
+    (proximity == Proximity::Shared).then_some(
+        "the radio of another machine listens: your phone has to be near that one, not near this one",
+    )
 }
 
 fn linked(name: &str) -> String {

@@ -81,6 +81,7 @@ impl Daemon {
         };
         let place = listener.path().map(|path| path.display().to_string());
         let service = ceremony::here(self.client()?, laptop::receipts(), self.key.phones());
+        let proximity = service.proximity();
         let key = key::plug_in(ui, self.uhid, &service)?;
         let (stop, stopped) = oneshot::channel::<()>();
         let port = self.web.or(self.notify.map(|_| 0));
@@ -94,7 +95,10 @@ impl Daemon {
             Some(place) => format!("The laptop's service listens at {place}."),
             None => "The laptop's service listens on the socket that it was given.".to_owned(),
         };
-        tell(ui, "serving", &words, json!({ "socket": place }))?;
+        tell(ui, "serving", &words, json!({ "socket": place, "proximity": proximity.name() }))?;
+        if let Some(words) = ceremony::shared(proximity) {
+            ui.note(words);
+        }
         systemd::notify("READY=1");
         let announcing =
             page.as_ref().zip(self.notify).map(|(p, words)| p.announce(&service, words));

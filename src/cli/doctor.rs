@@ -16,6 +16,7 @@ mod network;
 mod print;
 mod sandbox;
 mod service;
+mod shared;
 mod virtual_key;
 
 use std::path::{Path, PathBuf};
@@ -37,7 +38,7 @@ use crate::ble::RadioSpec;
 /// certificates and tunnel services, 1 for the clock; 0 if there are only notes and warnings.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Doctor {
-    /// The radio that is meant, such as bluez:hci1; air:DIR leaves Bluetooth out
+    /// The radio that is meant, such as bluez:hci1 or shared; air:DIR leaves Bluetooth out
     #[arg(long, value_name = "RADIO", default_value = "bluez", env = "CABLED_RADIO")]
     radio: RadioSpec,
     #[command(flatten)]
@@ -68,6 +69,7 @@ impl Doctor {
                 let cause = "Bluetooth was not looked at: the radio is a simulated one";
                 vec![Finding::note(Area::Bluetooth, cause).seen("--radio air:DIR")]
             }
+            RadioSpec::Shared { .. } => shared::examine(&self.radio).await,
         };
         findings.push(virtual_key::examine(Path::new("/dev/uhid")));
         findings.extend(sandbox::examine(Path::new("/"), &home()));

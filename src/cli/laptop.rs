@@ -16,6 +16,7 @@ use super::qr::QrStyle;
 use super::ui::{Ui, print};
 use super::way::Way;
 use super::{advice, ceremony, daemon, places, system};
+use crate::ble::Proximity;
 use crate::client::ceremony::Ceremony as Wanted;
 use crate::client::receipts::Receipts;
 use crate::client::webauthn::{Error, Origin};
@@ -177,6 +178,13 @@ impl Audience for Terminal<'_> {
 
     fn step(&mut self, event: &'static str, words: &str) {
         self.ui.step(event, words, json!({}));
+    }
+
+    fn listens(&mut self, event: &'static str, words: &str, proximity: Proximity) {
+        self.ui.step(event, words, json!({ "proximity": proximity.name() }));
+        if let Some(words) = ceremony::shared(proximity) {
+            self.ui.note(words);
+        }
     }
 
     fn connected(&mut self, via: ChannelKind) {

@@ -35,10 +35,12 @@ mod places;
 mod plugged;
 mod proxies;
 pub mod qr;
+mod radio;
 mod receipts;
 mod relay;
 pub mod relying_party;
 pub mod screen;
+mod secret_file;
 mod ssh;
 mod system;
 mod systemd;
@@ -86,6 +88,7 @@ enum Command {
     Watch(watch::Watch),
     Touch(watch::Touch),
     Page(page::Page),
+    Radio(radio::Command),
     Receipts(receipts::Command),
     Phones(linked::Command),
     Ssh(ssh::Command),
@@ -115,6 +118,7 @@ impl Command {
             Self::Watch(command) => command.run(ui).await,
             Self::Touch(command) => command.run(ui).await,
             Self::Page(command) => command.run(ui).await,
+            Self::Radio(command) => command.run(ui).await,
             Self::Receipts(command) => command.run(ui).await,
             Self::Phones(command) => command.run(ui).await,
             Self::Ssh(command) => command.run(ui).await,

@@ -8,6 +8,7 @@ use super::phone::date;
 use super::ui::{Ui, print};
 use super::{advice, daemon, laptop};
 use crate::authenticator::Timestamp;
+use crate::ble::Proximity;
 use crate::client::receipts::{Receipt, ReceiptNumber, Receipts};
 use crate::client::webauthn::Base64Url;
 use crate::frontend::control::v1;
@@ -116,6 +117,7 @@ fn read(receipt: v1::Receipt) -> (ReceiptNumber, Receipt) {
         credential_id: Base64Url(receipt.credential_id),
         aaguid: Base64Url(receipt.aaguid),
         taken_at: receipt.taken_at,
+        proximity: receipt.proximity,
     };
     (number, receipt)
 }
@@ -152,6 +154,9 @@ fn explain(ui: Ui, number: u64, receipt: &Receipt) -> Result<(), Failure> {
         receipt.credential_id.encode(),
         uuid(&receipt.aaguid.0),
     );
+    if receipt.proximity.as_deref() == Some(Proximity::Shared.name()) {
+        text.push_str("  The phone was near another machine, whose radio this one used.\n");
+    }
     text.push_str(&match receipt.taken_at {
         Some(at) => {
             let at = date::iso(Timestamp(at));
@@ -176,6 +181,7 @@ fn fields(number: ReceiptNumber, receipt: &Receipt) -> Value {
         "credentialId": receipt.credential_id.encode(),
         "aaguid": uuid(&receipt.aaguid.0),
         "takenAt": receipt.taken_at,
+        "proximity": receipt.proximity,
     })
 }
 

@@ -61,6 +61,9 @@ pub enum Error {
     /// A simulated radio proves no nearness, so it is not combined with the public services.
     #[error("a simulated radio is not used with a public tunnel service")]
     SimulatedRadio,
+    /// Bluetooth alone was to be offered, over a radio that cannot do that.
+    #[error("a shared radio only hears, so that phones cannot be reached over Bluetooth alone")]
+    CannotLink,
     /// The transaction is over, and what ended it has been told already.
     #[error("the transaction is over")]
     Over,
@@ -95,6 +98,7 @@ impl Error {
             Self::Protocol(hybrid::Error::PeerClosed(_)) => "hung-up",
             Self::Protocol(_) => "protocol",
             Self::SimulatedRadio => "simulated-radio",
+            Self::CannotLink => "cannot-link",
             Self::Over => "over",
         }
     }

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use rand_core::{CryptoRng, RngCore};
 
-use crate::ble::{Radio, SharedScanner};
+use crate::ble::{Proximity, Radio, SharedScanner};
 use crate::channel::l2cap::Framing;
 use crate::channel::websocket::Connector;
 use crate::hybrid::PrivateKey;
@@ -81,13 +81,25 @@ impl Client {
     /// # Errors
     ///
     /// [`Error::SimulatedRadio`] if nothing but the public services is left to it and the
-    /// configuration does not say that this is meant.
+    /// configuration does not say that this is meant; [`Error::CannotLink`] if Bluetooth alone is to be
+    /// offered and the radio cannot do that.
     pub fn new(radio: Radio, config: Config) -> Result<Self, Error> {
         let public = config.relay.as_ref().is_none_or(ServiceUrl::is_public);
-        if radio.is_simulated() && public && !config.simulated_with_public {
+        let simulated = !public || config.simulated_with_public;
+        if radio.is_simulated() && !simulated {
             return Err(Error::SimulatedRadio);
         }
-        Ok(Self { radio: SharedScanner::new(radio), config })
+        if config.l2cap.is_some() && !radio.can_link() {
+            return Err(Error::CannotLink);
+        }
+        let radio = SharedScanner::new(radio.or_simulated(simulated));
+        Ok(Self { radio, config })
+    }
+
+    /// To what being heard proves nearness.
+    #[must_use]
+    pub fn proximity(&self) -> Proximity {
+        self.radio.scanner().proximity()
     }
 
     /// Whether phones may do without internet.

@@ -17,6 +17,7 @@ use redb::{Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, T
 use serde::{Deserialize, Serialize};
 
 use super::webauthn::Base64Url;
+use crate::ble::Proximity;
 use crate::printable::printable_within;
 
 /// Receipts that are kept; beyond them the oldest go.
@@ -56,6 +57,10 @@ pub struct Receipt {
     pub aaguid: Base64Url,
     /// When the program took the answer, Unix time in seconds. `None`: it may be an orphan.
     pub taken_at: Option<u64>,
+    /// To what being heard proved that the phone was near, by [name](crate::ble::Proximity::name). `None` of
+    /// receipts that are older than this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proximity: Option<String>,
 }
 
 impl Receipt {
@@ -70,7 +75,14 @@ impl Receipt {
             credential_id: Base64Url::from(id),
             aaguid: Base64Url::from(&aaguid[..]),
             taken_at: None,
+            proximity: None,
         }
+    }
+
+    /// The same, for a phone whose nearness was proved like this.
+    #[must_use]
+    pub fn heard(self, proximity: Proximity) -> Self {
+        Self { proximity: Some(proximity.name().to_owned()), ..self }
     }
 
     /// Whether no program is known to have taken the passkey.

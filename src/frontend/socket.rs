@@ -75,6 +75,15 @@ impl Listener {
         Ok(Self { listener, path, own })
     }
 
+    /// The next client who may use the service, for one that speaks something of its own.
+    ///
+    /// # Errors
+    ///
+    /// Those of the operating system.
+    pub async fn accept(&self) -> io::Result<UnixStream> {
+        self.next().await
+    }
+
     /// Connections of those who may, without end.
     pub(super) fn incoming(self) -> BoxStream<'static, io::Result<Peer<UnixStream>>> {
         serving::incoming(self)

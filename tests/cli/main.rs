@@ -20,6 +20,7 @@ mod offline;
 mod pam;
 mod program;
 mod provider;
+mod radio;
 mod relay;
 mod served;
 mod service;

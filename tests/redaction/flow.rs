@@ -26,6 +26,7 @@ use tokio::sync::oneshot;
 use crate::capture::Tape;
 use crate::search::{Needle, found};
 use crate::secrets::{ROUTING, of_transaction, rng};
+use crate::shared;
 
 const NOW: u64 = 1_800_000_000;
 const PIN: &str = "kq7-Wm2xZ 91vR";
@@ -65,6 +66,8 @@ impl Consent for Asks {
 struct Stage {
     tape: Tape,
     radio: Radio,
+    /// Another machine's, for a while.
+    laptop_radio: Radio,
     relay: ServiceUrl,
     owner: Arc<Owner>,
     needles: Vec<Needle>,
@@ -75,7 +78,7 @@ impl Stage {
     fn laptop(&self, relay: &ServiceUrl) -> Client {
         let mut config = client::Config::new(Connector::new(Trust::System));
         config.relay = Some(relay.clone());
-        let client = Client::new(self.radio.clone(), config.clone()).unwrap();
+        let client = Client::new(self.laptop_radio.clone(), config.clone()).unwrap();
         self.tape.debug(&config);
         self.tape.debug(&client);
         client
@@ -251,8 +254,9 @@ async fn stage(tape: &Tape, folder: &std::path::Path) -> (Stage, oneshot::Sender
     let radio = AirRadio::new(folder.join("air"), Conditions::default()).unwrap();
     let declines = AtomicBool::new(false);
     let owner = Arc::new(Owner { store, declines, tape: tape.clone() });
-    let radio = Radio::Air(radio);
-    let stage = Stage { tape: tape.clone(), radio, relay: url, owner, needles, seed: 100 };
+    let (radio, laptop_radio) = (Radio::Air(radio.clone()), Radio::Air(radio));
+    let tape = tape.clone();
+    let stage = Stage { tape, radio, laptop_radio, relay: url, owner, needles, seed: 100 };
     (stage, stop)
 }
 
@@ -278,6 +282,18 @@ async fn no_log_and_no_debug_output_holds_a_secret() {
     });
     let used = used.await.unwrap();
     assert_eq!(prf_output(&made), prf_output(&used));
+
+    // Over the radio of another machine.
+    let (radio, needles) = shared::shared(&tape, stage.radio.clone(), folder.path());
+    let own = std::mem::replace(&mut stage.laptop_radio, radio);
+    stage.needles.extend(needles);
+    let used = stage.transaction(Hint::GetAssertion, [&relay; 2], async |handle, tape| {
+        sign_in(handle, tape).await
+    });
+    let used = used.await.unwrap();
+    assert_eq!(prf_output(&made), prf_output(&used));
+    stage.laptop_radio = own;
+    shared::types(&tape);
 
     // What is declined, and what fails on either side.
     stage.owner.declines.store(true, Ordering::Relaxed);
@@ -333,6 +349,8 @@ fn heard_everybody(text: &str) -> bool {
         "LOG tungstenite",
         "Passkey",
         "Pin(",
+        "Listening",
+        "RemoteRadio",
     ]
     .iter()
     .all(|name| text.contains(name))

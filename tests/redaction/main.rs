@@ -17,3 +17,4 @@ mod capture;
 mod flow;
 mod search;
 mod secrets;
+mod shared;

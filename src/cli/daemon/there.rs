@@ -6,6 +6,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use super::socket::refused;
+use crate::ble::Proximity;
 use crate::cli::advice;
 use crate::cli::ceremony::{Audience, Code, Step, show};
 use crate::cli::failure::{Failure, Status};
@@ -77,9 +78,10 @@ pub(super) async fn cancel(client: &mut Client, transaction: Option<u64>) {
 pub(crate) fn step(what: What) -> Option<Step> {
     Some(match what {
         What::Listening(code) => {
-            Step::Listening(Code { text: code.text, offline: code.offers_bluetooth })
+            let proximity = proximity(&code.proximity);
+            Step::Listening(Code { text: code.text, offline: code.offers_bluetooth, proximity })
         }
-        What::Ringing(_) => Step::Next(Progress::Ringing),
+        What::Ringing(ringing) => Step::Ringing(proximity(&ringing.proximity)),
         What::Linked(linked) => Step::Linked(linked.name),
         What::AdvertSeen(_) => Step::Next(Progress::AdvertSeen),
         What::FallingBack(_) => Step::Next(Progress::FallingBack),
@@ -94,6 +96,11 @@ pub(crate) fn step(what: What) -> Option<Step> {
         What::Note(note) => Step::Note(note.text),
         _ => return None,
     })
+}
+
+/// A daemon that is older than shared radios says nothing, and has none.
+fn proximity(name: &str) -> Proximity {
+    Proximity::named(name).unwrap_or(Proximity::Here)
 }
 
 /// How a transaction ended that did not end well.

@@ -7,6 +7,7 @@ use serde_json::json;
 use tokio::sync::oneshot;
 
 use super::verdict_json;
+use crate::ble::Proximity;
 use crate::cli::ceremony::{Audience, by};
 use crate::cli::failure::Failure;
 use crate::cli::qr::{self, Glyphs};
@@ -110,9 +111,13 @@ impl Audience for Laptop<'_> {
     }
 
     fn step(&mut self, event: &'static str, words: &str) {
+        self.watch.step("laptop", event, &format!("says: {words}"));
+    }
+
+    fn listens(&mut self, event: &'static str, words: &str, _: Proximity) {
         // The first sentence is for somebody with a phone in the hand.
         if event != "listening" {
-            self.watch.step("laptop", event, &format!("says: {words}"));
+            self.step(event, words);
         }
     }
 

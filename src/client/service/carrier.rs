@@ -232,7 +232,8 @@ impl Carrier {
         let passkey = AuthenticatorData::decode(&response.auth_data).ok()?.attested?;
         let user = request.user.name.as_deref().unwrap_or_default();
         let at = (self.service.0.sources.clock)();
-        Some(Receipt::new(at, &request.rp.id, user, &passkey.id, passkey.aaguid))
+        let receipt = Receipt::new(at, &request.rp.id, user, &passkey.id, passkey.aaguid);
+        Some(receipt.heard(self.service.proximity()))
     }
 
     /// A passkey without a receipt is better than none: what goes wrong is only told.

@@ -40,6 +40,7 @@ use super::Client;
 use super::ceremony::Ceremony;
 use super::phones::Phones;
 use super::receipts::Receipts;
+use crate::ble::Proximity;
 use crate::hybrid::qr::Hint;
 
 /// Where time and randomness come from.
@@ -192,6 +193,12 @@ impl Service {
     #[must_use]
     pub fn offers_l2cap(&self) -> bool {
         self.0.client.offers_l2cap()
+    }
+
+    /// To what being heard proves that a phone is near.
+    #[must_use]
+    pub fn proximity(&self) -> Proximity {
+        self.0.client.proximity()
     }
 
     /// Ends a transaction in order: its phone, if it is there, is told.

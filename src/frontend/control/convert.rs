@@ -44,6 +44,7 @@ pub(super) fn receipt((number, receipt): (ReceiptNumber, Receipt)) -> v1::Receip
         credential_id: receipt.credential_id.0,
         aaguid: receipt.aaguid.0,
         taken_at: receipt.taken_at,
+        proximity: receipt.proximity,
     }
 }
 
@@ -81,10 +82,12 @@ fn step(step: &Progress, id: TransactionId, service: &Service, words: Words) -> 
             let text = service.code(id).unwrap_or_default();
             let drawn = (!text.is_empty()).then(|| (words.draw)(&text)).flatten();
             let (svg, offers_bluetooth) = (drawn.unwrap_or_default(), service.offers_l2cap());
-            W::Listening(v1::Listening { text, svg, offers_bluetooth })
+            let proximity = service.proximity().name().to_owned();
+            W::Listening(v1::Listening { text, svg, offers_bluetooth, proximity })
         }
         Progress::Ringing => {
-            W::Ringing(v1::Ringing { phone: service.rung(id).unwrap_or_default() })
+            let proximity = service.proximity().name().to_owned();
+            W::Ringing(v1::Ringing { phone: service.rung(id).unwrap_or_default(), proximity })
         }
         // The service tells it under the name that the phone has here.
         Progress::Linked(device) => W::Linked(v1::Linked { name: device.name.clone() }),

@@ -142,6 +142,7 @@ impl Control for Api {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             transactions: self.service.running().into_iter().map(|id| id.0).collect(),
             offers_bluetooth: self.service.offers_l2cap(),
+            proximity: self.service.proximity().name().to_owned(),
         }))
     }
 

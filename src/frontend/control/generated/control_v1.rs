@@ -11,6 +11,10 @@ pub struct GetStatusResponse {
     /// Whether codes offer phones to do without internet.
     #[prost(bool, tag = "3")]
     pub offers_bluetooth: bool,
+    /// To what being heard proves that a phone is near: here, to this machine; shared, to another one, whose radio this
+    /// one uses; simulated, to nothing. Empty: here.
+    #[prost(string, tag = "4")]
+    pub proximity: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct BeginRequest {
@@ -216,6 +220,9 @@ pub struct Receipt {
     /// When the program took it; absent: it may be an orphan on the phone.
     #[prost(uint64, optional, tag = "7")]
     pub taken_at: ::core::option::Option<u64>,
+    /// As in GetStatusResponse; absent in receipts that are older than shared radios.
+    #[prost(string, optional, tag = "8")]
+    pub proximity: ::core::option::Option<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Event {
@@ -290,12 +297,18 @@ pub struct Listening {
     /// Phones may do without internet.
     #[prost(bool, tag = "3")]
     pub offers_bluetooth: bool,
+    /// As in GetStatusResponse.
+    #[prost(string, tag = "4")]
+    pub proximity: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Ringing {
     /// The name that it has here.
     #[prost(string, tag = "1")]
     pub phone: ::prost::alloc::string::String,
+    /// As in GetStatusResponse.
+    #[prost(string, tag = "2")]
+    pub proximity: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Linked {

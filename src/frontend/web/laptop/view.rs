@@ -26,6 +26,7 @@ pub(super) fn card(card: &Card, service: &Service, words: Words) -> Value {
         "stage": stage(&card.stage),
         "code": code,
         "offersBluetooth": service.offers_l2cap(),
+        "proximity": service.proximity().name(),
         "phone": service.rung(card.id),
         "via": card.via,
         "linked": card.linked,

@@ -1,6 +1,6 @@
 // Shows what /api/state says and asks for it again whenever /api/news has a word.
 import { $, asker, element, follow, when } from "/common.js";
-import { headline, needs, status, steps, subject } from "/words.js";
+import { elsewhere, headline, needs, status, steps, subject } from "/words.js";
 
 const ask = asker(({ cause, error }) => {
   switch (cause) {
@@ -68,6 +68,7 @@ function fill(made, card) {
   const stage = made.querySelector(".stage");
   const parts = [element("p", { class: "status" }, status(card))];
   if (card.code) parts.push(element("p", { class: "quiet" }, needs(card)), code(card));
+  if (elsewhere(card)) parts.push(element("p", { class: "note elsewhere" }, elsewhere(card)));
   if (card.linked) parts.push(element("p", {}, `${card.linked} is remembered from now on.`));
   parts.push(progress(card) ?? "", ...notes(card));
   stage.replaceChildren(...parts.filter((part) => part !== ""));

@@ -42,6 +42,11 @@ export const needs = (card) => (card.offersBluetooth
   ? "Both devices need Bluetooth, and internet if the phone cannot do without."
   : "Both devices need Bluetooth and internet.");
 
+// What being heard proves, where it is not that the phone is near this machine.
+export const elsewhere = (card) => (card.proximity === "shared" && ["listening", "ringing"].includes(card.stage)
+  ? "The radio of another machine listens: your phone has to be near that one, not near this one."
+  : null);
+
 // The way that a request takes, and how many steps of it are behind.
 export function steps(card) {
   const first = card.stage === "ringing" ? `Ringing ${who(card)}` : "Scan the code";

@@ -1,0 +1,85 @@
+//! Bytes both ways over whatever joins two machines, such as the standard streams of a command. A write
+//! that stands still does not keep anybody from reading. Depends on tokio.
+
+use std::io;
+
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+
+/// Bytes that are read at once.
+const CHUNK: usize = 4 << 10;
+/// With so many to be written no more are read: whoever lets them pile up has to read first.
+const FULL: usize = 8 << 10;
+
+/// One end.
+#[derive(Debug)]
+pub(super) struct Pipe<R, W> {
+    reader: R,
+    writer: W,
+    incoming: Box<[u8; CHUNK]>,
+    outgoing: Vec<u8>,
+    written: usize,
+}
+
+/// What has gone on.
+#[derive(Debug)]
+pub(super) enum Moved {
+    /// So many bytes came; none is the end.
+    Came(usize),
+    /// All is written.
+    Gone,
+}
+
+impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Pipe<R, W> {
+    pub(super) fn new(reader: R, writer: W) -> Self {
+        let incoming = Box::new([0; CHUNK]);
+        Self { reader, writer, incoming, outgoing: Vec::new(), written: 0 }
+    }
+
+    /// Writes these bytes after those before.
+    pub(super) fn put(&mut self, bytes: &[u8]) {
+        self.outgoing.extend_from_slice(bytes);
+    }
+
+    /// Whether all is written.
+    pub(super) fn is_idle(&self) -> bool {
+        self.outgoing.is_empty()
+    }
+
+    /// What came, so many.
+    pub(super) fn came(&self, count: usize) -> &[u8] {
+        self.incoming.get(..count).unwrap_or_default()
+    }
+
+    /// Waits until something moves. Cancel safe.
+    pub(super) async fn moved(&mut self) -> io::Result<Moved> {
+        let Self { reader, writer, incoming, outgoing, written } = self;
+        let (busy, full) = (!outgoing.is_empty(), outgoing.len() >= FULL);
+        tokio::select! {
+            biased;
+            gone = write(writer, outgoing, written), if busy => gone.map(|()| Moved::Gone),
+            came = reader.read(&mut incoming[..]), if !full => came.map(Moved::Came),
+        }
+    }
+
+    /// Writes what is left, for an end in order.
+    pub(super) async fn flush(&mut self) -> io::Result<()> {
+        write(&mut self.writer, &mut self.outgoing, &mut self.written).await
+    }
+}
+
+/// Cancel safe: what is written is counted before anything else is waited for.
+async fn write(
+    writer: &mut (impl AsyncWrite + Unpin),
+    outgoing: &mut Vec<u8>,
+    written: &mut usize,
+) -> io::Result<()> {
+    while let Some(rest) = outgoing.get(*written..).filter(|rest| !rest.is_empty()) {
+        match writer.write(rest).await? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            count => *written += count,
+        }
+    }
+    writer.flush().await?;
+    (*outgoing, *written) = (Vec::new(), 0);
+    Ok(())
+}

@@ -1,6 +1,6 @@
 //! `cabled phones`: the phones that this computer remembers; and where the key of what it knows of them is.
 
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use super::failure::{Failure, Status, causes};
 use super::phone::date;
 use super::ui::{Ui, print};
-use super::{advice, daemon, places, system};
+use super::{advice, daemon, places, secret_file, system};
 use crate::authenticator::Timestamp;
 use crate::client::phones::{Error, KeyResult, Keyring, Phones};
 use crate::desktop::Bus;
@@ -93,22 +93,10 @@ fn of_file(file: &Path, make: bool) -> std::io::Result<Option<Secret<32>>> {
 }
 
 fn read(file: &Path) -> std::io::Result<Secret<32>> {
-    let mut text = Zeroizing::new(String::new());
-    std::fs::File::open(file)?.take(MAX_FILE).read_to_string(&mut text)?;
-    let digits = text.trim().as_bytes();
-    let (pairs, rest) = digits.as_chunks::<2>();
-    let digit = |c: u8| char::from(c).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let mut key = Zeroizing::new([0; 32]);
-    let read = pairs.len() == 32
-        && rest.is_empty()
-        && key.iter_mut().zip(pairs).all(|(byte, [high, low])| {
-            let value = digit(*high).zip(digit(*low)).map(|(high, low)| high << 4 | low);
-            *byte = value.unwrap_or_default();
-            value.is_some()
-        });
+    let text = secret_file::read(file, MAX_FILE)?;
     let wrong = "it has to hold 64 hexadecimal digits";
     let wrong = || std::io::Error::new(std::io::ErrorKind::InvalidData, wrong);
-    read.then(|| Secret::new(*key)).ok_or_else(wrong)
+    secret_file::key(text.trim()).ok_or_else(wrong)
 }
 
 fn create(file: &Path) -> std::io::Result<()> {
@@ -290,5 +278,19 @@ mod tests {
             std::fs::write(&file, bad).unwrap();
             assert!(of_file(&file, true).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_key_file_that_others_can_read_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("key");
+        of_file(&file, true).unwrap();
+        for open in [0o644, 0o640] {
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(open)).unwrap();
+            let error = of_file(&file, true).unwrap_err();
+            assert!(error.to_string().contains("can be used by others"), "{error}");
+        }
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+        assert!(of_file(&file, false).unwrap().is_some());
     }
 }

@@ -11,9 +11,9 @@ use crate::program::{Program, binary};
 use crate::world::of_folder;
 
 /// The laptop has the first controller, which is also the one that its browser takes.
-const LAPTOP: &str = "bluez:hci0";
+pub(crate) const LAPTOP: &str = "bluez:hci0";
 const PHONE: &str = "bluez:hci1";
-const OWNER: &str = "Anna's phone";
+pub(crate) const OWNER: &str = "Anna's phone";
 
 /// How the laptop finds the phone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ const SCANNER: &str = "
 
 pub(crate) struct Nearby {
     way: Way,
-    url: String,
+    pub(crate) url: String,
     pub(crate) phone: Program,
     pub(crate) watcher: Program,
     /// Nobody, once the phone is linked.
@@ -140,8 +140,9 @@ impl Nearby {
         daemon
     }
 
-    /// What was shown since the phone is known has to be what the way says. The daemon has ended.
-    pub(crate) fn ends(&mut self) {
+    /// What was shown since the phone is known has to be what the way says. The daemon has ended. Gives how
+    /// often the phone was fetched.
+    pub(crate) fn ends(&mut self) -> usize {
         let told = self.watcher.all_told();
         let shown = |start: &str| told.iter().filter(|line| line.starts_with(start)).count();
         let (codes, rings) = (shown("Scan this code"), shown("Ringing your phone."));
@@ -149,5 +150,6 @@ impl Nearby {
             Way::Code => assert_eq!(rings, 0, "{told:#?}"),
             Way::Link => assert!(codes == 0 && rings > 0, "{told:#?}"),
         }
+        codes + rings
     }
 }

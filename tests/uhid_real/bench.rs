@@ -22,7 +22,7 @@ async fn programs_use_a_phone_that_follows_a_script() {
 #[ignore = "needs /dev/uhid: tests/run uhid-real"]
 async fn a_script_may_decline() {
     let mut key = Key::of_a_bench(r#"{"answers":[{"do":"decline"}]}"#).await;
-    key.script("! ssh-keygen -q -t ecdsa-sk -N '' -f id; [ ! -e id ]");
+    key.script("fails ssh-keygen -q -t ecdsa-sk -N '' -f id; [ ! -e id ]");
     key.bench_says("refused");
     key.interrupts();
 }

@@ -1,4 +1,5 @@
-//! Logins of this machine with the key: pam_u2f, asked by pamtester as a login program would ask it.
+//! Logins of this machine with the key: pam_u2f, asked by pamtester as a login program would ask it, and by the
+//! program `login` itself.
 
 use crate::world::{Key, REQUESTS};
 
@@ -20,6 +21,40 @@ pub(crate) const MAPPING: &str = r#"
 
 /// Logs in, and says how it went in one word.
 pub(crate) const LOG_IN: &str = "pamtester with-a-key anna authenticate && echo in || echo out";
+
+/// Debian's own `login` on a terminal. It gives up after a minute, which an emulated processor may need.
+pub(crate) const TERMINAL: &str = r#"
+    sed -i 's/^LOGIN_TIMEOUT.*/LOGIN_TIMEOUT 300/' /etc/login.defs
+    : That is where the documentation puts its line.
+    before_the_password() {
+        sed -i -e '/ # ours$/d' -e "/^@include common-auth/i auth sufficient $1 # ours" /etc/pam.d/login
+        grep -q ' # ours$' /etc/pam.d/login
+    }
+    sits_down() {
+        rm -f typed terminal
+        mkfifo typed
+        SHELL=/bin/sh script -qefc 'exec login anna' terminal <typed >/dev/null &
+        seat=$!
+        exec 3>typed
+        until [ -e terminal ]; do sleep 0.1; done
+    }
+    : Whoever gets no shell is asked for the password that nobody has.
+    how_it_went() {
+        until grep -qaE '^(\$ |Password: )' terminal; do
+            kill -0 $seat || { cat terminal >&2; exit 1; }
+            sleep 0.1
+        done
+        if grep -qa '^Password: ' terminal; then
+            kill $seat
+            echo out
+        else
+            echo 'echo "It is $(id -un)."; exit' >&3
+            wait $seat
+            grep -qa '^It is anna\.' terminal
+            echo in
+        fi
+    }
+"#;
 
 #[tokio::test]
 #[ignore = "needs /dev/uhid: tests/run uhid-real"]
@@ -78,7 +113,7 @@ async fn pamu2fcfg_writes_the_mapping() {
     key.script(
         "case $(pamu2fcfg --version) in
             *' 1.1.0')
-                ! pamu2fcfg -u anna >mapping 2>told
+                fails pamu2fcfg -u anna >mapping 2>told
                 grep -q FIDO_ERR_INVALID_ARGUMENT told
                 [ ! -s mapping ]
                 ;;

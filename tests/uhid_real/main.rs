@@ -14,6 +14,8 @@
     reason = "a test fails by panicking, and measurements are printed"
 )]
 
+use std::time::Duration;
+
 mod around;
 mod bench;
 mod bidi;
@@ -33,8 +35,12 @@ mod programs;
 mod together;
 mod world;
 
-/// For anything that another process does.
+/// What a browser may take for one thing: its start takes an emulated processor a minute, and many minutes
+/// where the machine has other work too.
+const BROWSERS_PATIENCE: Duration = Duration::from_secs(900);
+
+/// For anything that a browser does.
 async fn soon<T>(what: &str, work: impl Future<Output = T>) -> T {
-    let done = tokio::time::timeout(world::PATIENCE, work).await;
+    let done = tokio::time::timeout(BROWSERS_PATIENCE, work).await;
     done.unwrap_or_else(|_| panic!("{what} did not come in time"))
 }

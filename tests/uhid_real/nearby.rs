@@ -3,11 +3,11 @@
 
 use std::time::{Duration, Instant};
 
-use crate::around::Way;
+use crate::around::{LAPTOP, OWNER, Way};
 use crate::browsers;
-use crate::login::{LOG_IN, MACHINE, MAPPING};
-use crate::programs::{SSH, SSH_KEYGEN};
-use crate::world::{Key, REQUESTS, THOUGHT, is_full};
+use crate::login::{LOG_IN, MACHINE, MAPPING, TERMINAL};
+use crate::programs::{SSH, SSH_KEYGEN, SSHD};
+use crate::world::{Key, REQUESTS, THOUGHT, forgets, is_full};
 
 /// The cases under the names of the suites that run them.
 macro_rules! cases {
@@ -29,7 +29,9 @@ macro_rules! cases {
 cases! { with_a_code, Code,
     libfido2_uses_the_phone
     ssh_makes_keys_on_the_phone_and_logs_in
+    ssh_logs_in_with_a_key_made_elsewhere
     a_login_looks_for_the_passkey_first
+    the_program_login_takes_the_phone
     programs_that_leave_and_owners_who_decline
     logins_that_leave_and_owners_who_decline
     one_waits_and_another_is_told_at_once
@@ -39,18 +41,29 @@ cases! { with_a_code, Code,
     what_ssh_keygen_refuses_of_such_a_phone
     our_enrolling_lets_pam_u2f_log_in
     chromium_registers_and_signs_in
+}
+
+// On an emulated processor each of these takes minutes: `tests/run --full` alone runs them.
+cases! { with_a_code_at_length, Code,
+    programs_wait_for_an_owner_who_thinks
     firefox_registers_and_signs_in
 }
 
 cases! { linked, Link,
     libfido2_uses_the_phone
     ssh_makes_keys_on_the_phone_and_logs_in
+    ssh_logs_in_with_a_key_made_elsewhere
     a_login_looks_for_the_passkey_first
+    the_program_login_takes_the_phone
     programs_that_leave_and_owners_who_decline
     logins_that_leave_and_owners_who_decline
     one_waits_and_another_is_told_at_once
     a_daemon_that_is_killed_leaves_nobody_waiting
     pamu2fcfg_writes_the_mapping
+}
+
+cases! { linked_at_length, Link,
+    programs_wait_for_an_owner_who_thinks
     chromium_registers_and_signs_in
     firefox_registers_and_signs_in
 }
@@ -67,7 +80,7 @@ async fn libfido2_uses_the_phone(way: Way) {
         {{ random 32; echo passkeys.example; head -n 1 known; }} >sign-in
         : Nobody is asked for what is only a look.
         fido2-assert -G -t up=false -i sign-in -o looked \"$KEY\"
-        ! fido2-assert -V -i looked public.pem es256
+        fails fido2-assert -V -i looked public.pem es256
         fido2-assert -G -i sign-in -o signed \"$KEY\"
         fido2-assert -V -p -i signed public.pem es256
         : As if another laptop had made it.
@@ -76,10 +89,10 @@ async fn libfido2_uses_the_phone(way: Way) {
         fido2-assert -V -p -i signed public.pem es256
         : One that no phone has.
         {{ random 32; echo passkeys.example; random 32; }} >strange
-        ! fido2-assert -G -i strange -o nothing \"$KEY\"
+        fails fido2-assert -G -i strange -o nothing \"$KEY\"
         : What no phone can do fails at once.
-        ! fido2-cred -M -h -i registration -o secret \"$KEY\"
-        ! ssh-keygen -q -t ed25519-sk -N '' -f never"
+        fails fido2-cred -M -h -i registration -o secret \"$KEY\"
+        fails ssh-keygen -q -t ed25519-sk -N '' -f never"
     ));
     for words in ["A program wants to save a passkey for passkeys.example, account anna.", "Done."]
     {
@@ -95,10 +108,30 @@ async fn libfido2_uses_the_phone(way: Way) {
 
 async fn ssh_makes_keys_on_the_phone_and_logs_in(way: Way) {
     let key = Key::nearby(way, &["--auto-approve"]).await;
-    key.script(&format!("{SSH_KEYGEN}{SSH}"));
+    key.script(&format!("{SSH_KEYGEN}{SSHD}{SSH}"));
     let receipts = key.script("\"$CABLED\" receipts list").out;
     assert!(receipts.iter().filter(|line| line.contains("  ssh:  ")).count() == 2, "{receipts:?}");
     key.keeps(2);
+}
+
+async fn ssh_logs_in_with_a_key_made_elsewhere(way: Way) {
+    let mut key = Key::nearby(way, &[]).await;
+    let making = key.begin("umask 077; ssh-keygen -q -t ecdsa-sk -N '' -f id");
+    let question = key.asks();
+    key.owner(&["approve"]).succeeded();
+    making.end().succeeded();
+    key.script(&forgets("ssh:"));
+    // Of two keys on the machine ssh looks first which of them has it, and the laptop does not know.
+    let other = Key::new().await;
+    let login = key.begin(&format!("{SSHD} log_in id; kill \"$(cat sshd.pid)\""));
+    assert_eq!(key.asks(), question + 1);
+    key.owner(&["approve"]).succeeded();
+    assert_eq!(login.end().succeeded().out, ["logged in"]);
+    // Somebody else's key was looked at, and asked nothing.
+    let told = other.keeps(0);
+    assert!(!told.iter().any(|line| line.contains("Did you start this?")), "{told:?}");
+    // Once to make it, and once for the look: the signature came over the same connection.
+    key.keeps_after(1, 2);
 }
 
 async fn a_login_looks_for_the_passkey_first(way: Way) {
@@ -129,7 +162,7 @@ async fn programs_that_leave_and_owners_who_decline(way: Way) {
         question = withdraws(&mut key, signal, program);
         patience.was_tried();
     }
-    let program = key.begin("! ssh-keygen -q -t ecdsa-sk -N '' -f id; [ ! -e id ]");
+    let program = key.begin("fails ssh-keygen -q -t ecdsa-sk -N '' -f id; [ ! -e id ]");
     assert_eq!(key.asks(), question + 1);
     key.owner(&["decline"]).succeeded();
     // It would ask again here, if it took the answer for a mistyped PIN.
@@ -147,7 +180,7 @@ async fn programs_that_leave_and_owners_who_decline(way: Way) {
     assert_eq!(withdraws(&mut key, "INT", sign), question + 3);
     patience.was_tried();
     patience.lasts().await;
-    let program = key.begin(&format!("! {{ {sign}; }}; [ ! -e signed.sig ]"));
+    let program = key.begin(&format!("if {sign}; then exit 1; fi; [ ! -e signed.sig ]"));
     assert_eq!(key.asks(), question + 4);
     key.owner(&["decline"]).succeeded();
     program.end().succeeded();
@@ -218,6 +251,82 @@ async fn logins_that_leave_and_owners_who_decline(way: Way) {
     key.keeps(1);
 }
 
+async fn the_program_login_takes_the_phone(way: Way) {
+    let mut key = Key::nearby(way, &[]).await;
+    let making = key.begin(&format!(
+        "{REQUESTS} {MACHINE} {MAPPING}
+        maps anna
+        echo \"anna:$handle,$public,es256,+presence\" >mapping"
+    ));
+    let question = key.asks();
+    key.owner(&["approve"]).succeeded();
+    making.end().succeeded();
+    let by_key = "pam_u2f.so cue authfile=$PWD/mapping".to_owned();
+    let command =
+        "pam_exec.so seteuid stdout quiet $CABLED pam verify --timeout 120 --mapping $PWD/mapping";
+    // With a radio of its own the code stands where somebody logs in; the phone that is remembered is the daemon's.
+    let (by_command, meanwhile) = match way {
+        Way::Code => (
+            format!("{command} --qr url --radio {LAPTOP} --relay {}", key.relay()),
+            "until grep -aoP '^FIDO:/\\d+(?=\\r)' terminal >code; do sleep 0.1; done
+            \"$CABLED\" phone scan \"$(cat code)\" >scanned 2>&1 || :",
+        ),
+        Way::Link => (
+            format!("{command} --socket $CABLED_DAEMON_SOCKET --phone [{OWNER}]"),
+            "until grep -qa '^Ringing your phone' terminal; do sleep 0.1; done",
+        ),
+    };
+    let cue = "until grep -qa 'touch the device' terminal; do sleep 0.1; done";
+    for (number, (line, meanwhile, answer, verdict)) in [
+        (&by_key, cue, "approve", "in"),
+        (&by_key, cue, "decline", "out"),
+        (&by_command, meanwhile, "approve", "in"),
+        (&by_command, meanwhile, "decline", "out"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let login = key.begin(&format!(
+            "{TERMINAL} before_the_password \"{line}\"
+            sits_down
+            {meanwhile}
+            how_it_went"
+        ));
+        assert_eq!(key.asks(), question + 1 + number as u64);
+        key.owner(&[answer]).succeeded();
+        assert_eq!(login.end().succeeded().out, [verdict], "{line}");
+    }
+    key.keeps(1);
+}
+
+async fn programs_wait_for_an_owner_who_thinks(way: Way) {
+    let mut key = Key::nearby(way, &[]).await;
+    let mapped = format!(
+        "{MACHINE} {MAPPING} maps anna
+        echo \"anna:$handle,$public,es256,+presence\" >mapping"
+    );
+    let login = format!("[ \"$({{ {LOG_IN}; }} | tail -n 1)\" = in ]");
+    for (number, program) in [
+        "fido2-cred -M -i registration -o made \"$KEY\"; fido2-cred -V -i made -o known",
+        "tail -n +2 known >public.pem
+        { random 32; echo passkeys.example; head -n 1 known; } >sign-in
+        fido2-assert -G -i sign-in -o signed \"$KEY\"
+        fido2-assert -V -p -i signed public.pem es256",
+        &mapped,
+        &login,
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let program = key.begin(&format!("{REQUESTS} {program}"));
+        assert_eq!(key.asks(), (key.before() + number + 1) as u64);
+        tokio::time::sleep(THOUGHT).await;
+        key.owner(&["approve"]).succeeded();
+        program.end().succeeded();
+    }
+    key.keeps(2);
+}
+
 async fn one_waits_and_another_is_told_at_once(way: Way) {
     let mut key = Key::nearby(way, &[]).await;
     // A second node of the same device: libfido2 does not lock it, as browsers do not.
@@ -230,7 +339,9 @@ async fn one_waits_and_another_is_told_at_once(way: Way) {
     let question = key.asks();
     let info = key.script("exec fido2-token -I beside").out.join("\n");
     assert!(info.contains("FIDO_2_1") && info.contains("credProtect"), "{info}");
-    key.script("! timeout 60 fido2-cred -M -i registration -o nothing beside; [ ! -s nothing ]");
+    key.script(
+        "fails timeout 60 fido2-cred -M -i registration -o nothing beside; [ ! -s nothing ]",
+    );
     // The first one still waits, and for the same answer.
     key.owner(&["approve", &question.to_string()]).succeeded();
     waiting.end().succeeded();
@@ -246,8 +357,8 @@ async fn a_daemon_that_is_killed_leaves_nobody_waiting(way: Way) {
     let mut key = Key::nearby(way, &[]).await;
     key.script(REQUESTS);
     for program in [
-        "! fido2-cred -M -i registration -o made \"$KEY\"; [ ! -s made ]",
-        "! ssh-keygen -q -t ecdsa-sk -N '' -f id; [ ! -e id ]",
+        "fails fido2-cred -M -i registration -o made \"$KEY\"; [ ! -s made ]",
+        "fails ssh-keygen -q -t ecdsa-sk -N '' -f id; [ ! -e id ]",
     ] {
         let waiting = key.begin(program);
         let question = key.asks();
@@ -306,7 +417,7 @@ async fn our_keygen_makes_keys_with_which_ssh_logs_in(way: Way) {
                 ssh-keygen -y -f \"$key\" | cmp - \"$key.pub\"
                 ssh-keygen -l -f \"$key\" | grep -q ECDSA-SK
             done
-            {SSH}"
+            {SSHD}{SSH}"
         ));
         let receipts = key.script("\"$CABLED\" receipts list").out;
         let taken = |line: &&String| line.contains("  ssh:  ") && !line.contains("orphan");
@@ -317,7 +428,7 @@ async fn our_keygen_makes_keys_with_which_ssh_logs_in(way: Way) {
 
 async fn what_ssh_keygen_refuses_of_such_a_phone(way: Way) {
     let key = Key::nearby(way, VOUCHES_FOR_NOTHING).await;
-    key.script("! ssh-keygen -q -t ecdsa-sk -N '' -f id; [ ! -e id ]");
+    key.script("fails ssh-keygen -q -t ecdsa-sk -N '' -f id; [ ! -e id ]");
     key.keeps(1);
 }
 

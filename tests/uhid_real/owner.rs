@@ -48,7 +48,7 @@ async fn a_program_waits_for_an_owner_who_thinks() {
         echo {PIN} >&3
         wait $!
         grep -q 'wants to save a passkey for ssh:' terminal
-        ! grep -q {PIN} terminal"
+        fails grep -q {PIN} terminal"
     ));
     let made = program.end().succeeded().out;
     assert!(made.iter().any(|line| line.ends_with("(ECDSA-SK)")), "{made:?}");
@@ -60,7 +60,7 @@ async fn a_program_waits_for_an_owner_who_thinks() {
 #[ignore = "needs /dev/uhid: tests/run uhid-real"]
 async fn a_program_is_told_once_that_its_owner_declines() {
     let mut key = Key::asking().await;
-    let program = key.begin("! ssh-keygen -q -t ecdsa-sk -N '' -f id; [ ! -e id ]");
+    let program = key.begin("fails ssh-keygen -q -t ecdsa-sk -N '' -f id; [ ! -e id ]");
     let question = key.asks();
     if is_full() {
         tokio::time::sleep(THOUGHT).await;
@@ -70,7 +70,7 @@ async fn a_program_is_told_once_that_its_owner_declines() {
     // It would ask again here, if it took the answer for a mistyped PIN.
     program.end().succeeded();
     key.script(REQUESTS);
-    let program = key.begin("! fido2-cred -M -i registration -o made \"$KEY\"");
+    let program = key.begin("fails fido2-cred -M -i registration -o made \"$KEY\"");
     assert_eq!(key.asks(), question + 1);
     key.owner(&["decline"]).succeeded();
     program.end().succeeded();

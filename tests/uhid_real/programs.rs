@@ -8,10 +8,10 @@ pub(crate) const SSH_KEYGEN: &str = "umask 077
     ssh-keygen -q -t ecdsa-sk -O resident -O verify-required -N '' -f resident
 ";
 
-/// Logs in with both at a server of this machine's.
-pub(crate) const SSH: &str = "umask 077
+/// A server of this machine's that takes all keys of the folder.
+pub(crate) const SSHD: &str = "umask 077
+    cat *.pub >authorized
     ssh-keygen -q -t ed25519 -N '' -f host
-    cat id.pub resident.pub >authorized
     mkdir -p /run/sshd
     printf '%s\\n' 'Port 2222' 'ListenAddress 127.0.0.1' \"HostKey $PWD/host\" \
         \"AuthorizedKeysFile $PWD/authorized\" 'StrictModes no' 'UsePAM no' \
@@ -22,6 +22,10 @@ pub(crate) const SSH: &str = "umask 077
             -o KexAlgorithms=curve25519-sha256 -o StrictHostKeyChecking=no \
             -o UserKnownHostsFile=/dev/null root@127.0.0.1 echo logged in
     }
+";
+
+/// After [`SSHD`]: logs in with both.
+pub(crate) const SSH: &str = "
     [ \"$(log_in id)\" = 'logged in' ]
     [ \"$(log_in resident)\" = 'logged in' ]
     kill \"$(cat sshd.pid)\"";
@@ -79,9 +83,9 @@ async fn a_silent_look_tells_the_truth_and_no_more() {
         {{ random 32; echo passkeys.example; head -n 1 known; }} >look
         fido2-assert -G -t up=false -i look -o looked \"$KEY\"
         fido2-assert -V -i looked public.pem es256
-        ! fido2-assert -V -p -i looked public.pem es256
+        fails fido2-assert -V -p -i looked public.pem es256
         {{ random 32; echo elsewhere.example; head -n 1 known; }} >other
-        ! fido2-assert -G -t up=false -i other -o nothing \"$KEY\""
+        fails fido2-assert -G -t up=false -i other -o nothing \"$KEY\""
     ));
     key.stops();
 }
@@ -90,7 +94,7 @@ async fn a_silent_look_tells_the_truth_and_no_more() {
 #[ignore = "needs /dev/uhid: tests/run uhid-real"]
 async fn ssh_makes_keys_and_logs_in() {
     let mut key = Key::new().await;
-    key.script(&format!("{SSH_KEYGEN}{SSH}"));
+    key.script(&format!("{SSH_KEYGEN}{SSHD}{SSH}"));
     key.tells("Signed in.");
     key.tells("Signed in.");
     key.stops();

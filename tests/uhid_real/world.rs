@@ -17,7 +17,7 @@ use crate::device::node;
 use crate::program::{Ended, Program, binary};
 
 /// Far beyond what anything here takes, on an emulated processor too: a case that hangs fails instead.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 const NAME: &str = "cabled virtual FIDO2 key";
 const NAME_NEARBY: &str = "cabled: the passkeys on your phone";
 pub(crate) const PIN: &str = "314159";
@@ -29,6 +29,10 @@ pub(crate) const THOUGHT: Duration = Duration::from_secs(20);
 pub(crate) fn is_full() -> bool {
     std::env::var("CABLED_FULL").is_ok_and(|value| value == "1")
 }
+
+/// The shell's own `!` is of no use where each line has to succeed: the script goes on after it either way.
+const FAILS: &str = "fails() { ! \"$@\"; }
+";
 
 /// What libfido2's tools read: a random challenge, the site, the account.
 pub(crate) const REQUESTS: &str = "
@@ -45,6 +49,15 @@ pub(crate) const LIBFIDO2: &str = "
     fido2-assert -G -i sign-in -o signed \"$KEY\"
     fido2-assert -V -p -i signed public.pem es256
 ";
+
+/// Has the laptop forget the one passkey for a site: as if another laptop had made it.
+pub(crate) fn forgets(site: &str) -> String {
+    format!(
+        "\"$CABLED\" receipts forget \"$(\"$CABLED\" receipts list | awk '/  {site}  / {{ print $1 }}')\"
+        \"$CABLED\" receipts list >receipts
+        fails grep -q '  {site}  ' receipts"
+    )
+}
 
 /// A key, and a folder for the programs that use it.
 pub(crate) struct Key {
@@ -111,6 +124,11 @@ impl Key {
         assert!(!self.node.exists());
     }
 
+    /// The relay of the laptop and of the phone nearby.
+    pub(crate) fn relay(&self) -> &str {
+        &self.nearby.as_ref().unwrap().url
+    }
+
     /// What happened before any program came: of passkeys and of questions as many.
     pub(crate) fn before(&self) -> usize {
         self.nearby.as_ref().map_or(0, Nearby::before)
@@ -160,11 +178,11 @@ impl Key {
         Self { folder, program, node, nearby: None }
     }
 
-    /// Begins a script of the shell in the folder, each line of which has to succeed. `$KEY` is the key's
-    /// node, and `$CABLED` speaks to its service.
+    /// Begins a script of the shell in the folder, each line of which has to succeed, or to fail behind
+    /// `fails`. `$KEY` is the key's node, and `$CABLED` speaks to its service.
     pub(crate) fn begin(&self, script: &str) -> Program {
         let mut shell = of_folder(Command::new("bash"), self.folder.path());
-        shell.args(["-euc", script]).env("KEY", &self.node);
+        shell.args(["-euc", &format!("{FAILS}{script}")]).env("KEY", &self.node);
         shell.env("CABLED", binary().get_program()).process_group(0);
         Program::of(shell)
     }
@@ -233,15 +251,20 @@ impl Key {
 
     /// Ctrl-C, after which there is no key any more.
     pub(crate) fn stops(self) {
-        self.stops_with(None);
+        self.stops_with(None, None);
     }
 
     /// The same, and that many passkeys are kept. Gives all that the owner was told.
     pub(crate) fn keeps(self, passkeys: usize) -> Vec<String> {
-        self.stops_with(Some(passkeys))
+        self.stops_with(Some(passkeys), None)
     }
 
-    fn stops_with(self, passkeys: Option<usize>) -> Vec<String> {
+    /// The same, and the phone was fetched that many times.
+    pub(crate) fn keeps_after(self, passkeys: usize, fetched: usize) {
+        self.stops_with(Some(passkeys), Some(fetched));
+    }
+
+    fn stops_with(self, passkeys: Option<usize>, fetched: Option<usize>) -> Vec<String> {
         let Self { program, node, nearby, folder } = self;
         program.signal("INT");
         let told = program.end().succeeded().err;
@@ -249,7 +272,8 @@ impl Key {
         let before = nearby.as_ref().map_or(0, Nearby::before);
         // The phone stays for the list.
         let mut nearby = nearby;
-        nearby.iter_mut().for_each(Nearby::ends);
+        let times: Vec<_> = nearby.iter_mut().map(Nearby::ends).collect();
+        assert!(fetched.is_none_or(|fetched| times == [fetched]), "{times:?}");
         let Some(passkeys) = passkeys else { return told };
         let mut command = of_folder(binary(), folder.path());
         command.args(["phone", "passkeys", "list", "--json"]);

@@ -20,6 +20,8 @@ pub(super) enum Cause {
     Quota,
     /// The sender broke the WebSocket protocol.
     Protocol,
+    /// The sender sent what had to be UTF-8 and is not: text, or the reason of a goodbye.
+    Encoding,
     /// Nobody joined in time, or the tunnel's life is over.
     Expired,
     /// The relay stops.
@@ -34,13 +36,14 @@ pub(super) enum Cause {
 
 impl Cause {
     /// What ends a listener, for the counters.
-    pub(super) const OF_LISTENERS: [Self; 10] = [
+    pub(super) const OF_LISTENERS: [Self; 11] = [
         Self::Goodbye,
         Self::Dropped,
         Self::Text,
         Self::TooLong,
         Self::Quota,
         Self::Protocol,
+        Self::Encoding,
         Self::Expired,
         Self::Stopping,
         Self::Unproven,
@@ -48,13 +51,14 @@ impl Cause {
     ];
 
     /// What ends a tunnel, for the counters.
-    pub(super) const OF_TUNNELS: [Self; 9] = [
+    pub(super) const OF_TUNNELS: [Self; 10] = [
         Self::Goodbye,
         Self::Dropped,
         Self::Text,
         Self::TooLong,
         Self::Quota,
         Self::Protocol,
+        Self::Encoding,
         Self::Expired,
         Self::Stopping,
         Self::Abandoned,
@@ -69,6 +73,7 @@ impl Cause {
             Self::TooLong => "too_long",
             Self::Quota => "quota",
             Self::Protocol => "protocol",
+            Self::Encoding => "encoding",
             Self::Expired => "expired",
             Self::Stopping => "stopping",
             Self::Abandoned => "abandoned",
@@ -85,6 +90,7 @@ impl Cause {
             Self::TooLong => Some((CloseCode::Size, "the message is too long")),
             Self::Quota => Some((CloseCode::Policy, "too many messages or bytes")),
             Self::Protocol => Some((CloseCode::Protocol, "")),
+            Self::Encoding => Some((CloseCode::Invalid, "not UTF-8")),
             Self::Expired => Some((CloseCode::Policy, "the tunnel's time is over")),
             Self::Stopping => Some((CloseCode::Away, "the relay stops")),
             Self::Abandoned => Some((CloseCode::Away, "the other side is gone")),
@@ -100,7 +106,7 @@ impl Cause {
             Self::Dropped | Self::Abandoned | Self::Unproven | Self::Replaced => {
                 (CloseCode::Away, "the other side is gone")
             }
-            Self::Text | Self::TooLong | Self::Protocol => {
+            Self::Text | Self::TooLong | Self::Protocol | Self::Encoding => {
                 (CloseCode::Policy, "the other side broke the rules")
             }
             Self::Quota => (CloseCode::Policy, "the other side sent too much"),
@@ -112,7 +118,7 @@ impl Cause {
     pub(super) fn of_error(error: &WsError) -> Self {
         match error {
             WsError::Capacity(_) => Self::TooLong,
-            WsError::Utf8(_) => Self::Text,
+            WsError::Utf8(_) => Self::Encoding,
             WsError::Protocol(ProtocolError::ResetWithoutClosingHandshake) | WsError::Io(_) => {
                 Self::Dropped
             }

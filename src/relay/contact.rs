@@ -86,7 +86,7 @@ pub(super) async fn listen(
         return refuse(&visit, socket, Status::Listeners).await;
     }
     let Some(mut socket) = switch(&shared, socket, upgrade, None, MAX_MESSAGE).await else {
-        return;
+        return shared.metrics.stopped_listening(Cause::Dropped);
     };
     let cause = match timeout(shared.limits.head_deadline, prove(&mut socket, &contact)).await {
         Ok(Ok(())) => attend(&shared, &mut socket, contact, stop).await,

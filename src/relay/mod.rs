@@ -33,7 +33,7 @@
 //! | close code | when |
 //! |---|---|
 //! | 1000, 1001 | the other side said goodbye; is gone, or the relay stops |
-//! | 1003, 1009, 1002 | to whoever sent text, too long a message, or broke the protocol |
+//! | 1003, 1009, 1002, 1007 | to whoever sent text, too long a message, broke the protocol, or sent what had to be UTF-8 and is not |
 //! | 1008 | a limit: time, messages, bytes; to the partner of someone who broke a rule; to a phone that does not prove
 //! its contact id, or listens on another connection |
 

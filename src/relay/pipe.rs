@@ -213,6 +213,26 @@ async fn close_both<S: Bytestream, T: Bytestream>(
     tokio::join!(farewell(sender, cause.to_sender()), farewell(peer, Some(cause.to_peer())));
 }
 
+/// Closes the sockets of an authenticator that has ended and of the client that was on its way to it, which
+/// hears what the authenticator had said.
+pub(super) async fn hear_out<S: Bytestream, T: Bytestream>(
+    authenticator: WebSocketStream<S>,
+    mut client: WebSocketStream<T>,
+    early: Vec<Bytes>,
+    cause: Cause,
+) {
+    let words = async {
+        for message in early {
+            if client.send(Message::Binary(message)).await.is_err() {
+                return;
+            }
+        }
+    };
+    // One that does not read is told no more than how it ended.
+    let _ = timeout(FAREWELL, words).await;
+    close_both(authenticator, client, cause).await;
+}
+
 /// Closes a socket that has no partner yet.
 pub(super) async fn close_one<S: Bytestream>(socket: WebSocketStream<S>, cause: Cause) {
     farewell(socket, cause.to_sender()).await;

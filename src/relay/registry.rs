@@ -139,6 +139,11 @@ impl<H> Registry<H> {
         }
     }
 
+    /// Whether a client has taken the way to this authenticator.
+    pub(super) fn is_joined(&self, tunnel: &TunnelId) -> bool {
+        matches!(self.tunnels.get(tunnel), Some(Slot::Joined))
+    }
+
     /// Frees the id. Only for the one whose `open` succeeded.
     pub(super) fn close(&mut self, tunnel: &TunnelId) {
         if let Some(Slot::Joined) = self.tunnels.remove(tunnel) {

@@ -155,7 +155,13 @@ impl Hosting {
         let signals = header.is_some_and(|(name, _)| name == SIGNAL_CONNECTION_HEADER);
         let message_len = shared.limits.message_len;
         let switched = switch(&shared, socket, upgrade, header, message_len).await;
-        let Some(socket) = switched else { return Onward::END };
+        let Some(socket) = switched else {
+            // Gone before its answer; its laptop may be on the way already.
+            drop(lease);
+            shared.metrics.ended_lonely(Cause::Dropped);
+            turn_away(guest).await;
+            return Onward::END;
+        };
         let mut waiting =
             Waiting { socket, early: Vec::new(), early_len: 0, meter: meter(&shared.limits) };
         let joined = waiting.until_joined(&shared.limits, &mut guest, until, stop.clone()).await;
@@ -167,15 +173,42 @@ impl Hosting {
                 }
                 carry(visit, waiting, guest, lease, stop)
             }
-            Err(cause) => {
-                drop(lease);
-                shared.metrics.ended_lonely(cause);
-                tracing::debug!(?cause, "tunnel ended before a client joined");
-                tokio::join!(pipe::close_one(waiting.socket, cause), turn_away(guest));
-                Onward::END
-            }
+            Err(cause) => match arriving(&shared, &lease, &mut guest, cause).await {
+                Some(guest) => Onward::last(hear_out(visit, waiting, guest, lease, cause)),
+                None => {
+                    drop(lease);
+                    shared.metrics.ended_lonely(cause);
+                    tracing::debug!(?cause, "tunnel ended before a client joined");
+                    tokio::join!(pipe::close_one(waiting.socket, cause), turn_away(guest));
+                    Onward::END
+                }
+            },
         }
     }
+}
+
+/// A client that was told 101, or is about to be, when its host ended.
+async fn arriving(
+    shared: &Shared,
+    lease: &Lease,
+    guest: &mut oneshot::Receiver<Guest>,
+    cause: Cause,
+) -> Option<Guest> {
+    if cause == Cause::Abandoned || !shared.registry().is_joined(&lease.tunnel) {
+        return None;
+    }
+    timeout(shared.limits.head_deadline, guest).await.ok()?.ok()
+}
+
+/// The tunnel of a host that ended while its guest was on the way: the guest hears what it said, and how it
+/// ended.
+async fn hear_out(visit: Visit, host: Waiting, guest: Guest, lease: Lease, cause: Cause) {
+    drop(lease);
+    let (shared, limits) = (&visit.shared, &visit.shared.limits);
+    pipe::hear_out(host.socket, guest.socket, host.early, cause).await;
+    let messages = limits.messages - host.meter.messages_left;
+    shared.metrics.ended_joined(cause, messages, limits.bytes - host.meter.bytes_left);
+    tracing::debug!(?cause, "tunnel ended while its client came");
 }
 
 /// For a client that was on its way in when its host gave up.

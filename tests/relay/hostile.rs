@@ -182,6 +182,24 @@ async fn one_who_is_silently_gone_costs_no_more_than_a_tunnels_life() {
 }
 
 #[tokio::test]
+async fn one_who_is_gone_before_the_answer_to_a_good_request_is_counted() {
+    let service = plain().await;
+    for (path, sample) in [
+        (format!("/cable/new/{TUNNEL_PATH}"), "tunnels_ended_total{state=\"waiting\",reason="),
+        (format!("/cable/listen/{}", "A".repeat(43)), "listeners_ended_total{reason="),
+    ] {
+        let mut socket = TcpStream::connect(service.address).await.unwrap();
+        socket.set_zero_linger().unwrap();
+        let head = format!("GET {path} HTTP/1.1\r\n{}\r\n\r\n", UPGRADE.join("\r\n"));
+        // Both in one go on this thread: the relay reads the request of a connection that is reset.
+        socket.write_all(head.as_bytes()).await.unwrap();
+        drop(socket);
+        service.counts(&format!("{sample}\"dropped\"}} 1")).await;
+    }
+    service.counts("tunnels{state=\"waiting\"} 0").await;
+}
+
+#[tokio::test]
 async fn one_who_is_never_joined_is_told_and_counted() {
     let limits = Limits { waiting: Duration::from_millis(100), ..Limits::default() };
     let service = with(limits).await;

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
 mod dashboard;
+mod framing;
 mod hostile;
 mod limits;
 mod operation;
@@ -500,6 +501,22 @@ async fn last_words_are_delivered_though_their_sender_reset_the_connection() {
         }
         assert_eq!(close_code(&mut laptop).await, Some(1001));
     }
+}
+
+/// It may have ended before the relay has brought both together, though the laptop has its answer.
+#[tokio::test]
+async fn a_phone_that_leaves_while_its_laptop_comes_is_heard_out() {
+    let service = with(Limits { tunnel_rate_per_address: 1000, ..Limits::default() }).await;
+    for _ in 0..50 {
+        let mut phone = eventually(|| service.phone(), Result::is_ok).await.unwrap();
+        let mut laptop = service.laptop().await.unwrap();
+        phone.send(b"last words").await.unwrap();
+        drop(phone);
+        assert_eq!(laptop.recv().await.unwrap(), b"last words");
+        assert_eq!(close_code(&mut laptop).await, Some(1001));
+    }
+    service.counts("tunnels_ended_total{state=\"joined\",reason=\"dropped\"} 50").await;
+    service.counts("messages_total 50").await;
 }
 
 #[tokio::test]

@@ -22,6 +22,7 @@ mod demo;
 mod doctor;
 mod enroll;
 mod failure;
+mod files;
 mod formats;
 pub mod image;
 mod inspect;

@@ -39,3 +39,25 @@ fn what_cannot_be_measured_is_named() {
     let (error, hint) = run(&["bench", "relay", &format!("ws://{gone}"), "--pid", &pid]).failed(2);
     assert!(error.contains(&pid) && hint.contains("--pid"), "{error}: {hint}");
 }
+
+#[test]
+fn a_mixed_load_is_for_a_relay_on_this_machine_without_tls() {
+    let mixed = |url: &str| run(&["bench", "relay", url, "--mixed", "1"]);
+    let (error, hint) = mixed("wss://127.0.0.1:9").failed(2);
+    assert!(error.contains("without TLS") && hint.contains("ws://"), "{error}: {hint}");
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (error, _) = mixed(&format!("ws://{gone}")).failed(5);
+    assert!(error.contains("refused"), "{error}");
+    // One that answers, and is no relay of ours.
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}", other.local_addr().unwrap());
+    let answering = std::thread::spawn(move || {
+        use std::io::{Read as _, Write as _};
+        let (mut socket, _) = other.accept().unwrap();
+        assert!(socket.read(&mut [0; 1024]).unwrap() > 0);
+        socket.write_all(b"HTTP/1.1 404 Not Found\r\n\r\n").unwrap();
+    });
+    let (error, _) = mixed(&url).failed(7);
+    assert!(error.contains("metrics"), "{error}");
+    answering.join().unwrap();
+}

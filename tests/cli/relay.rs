@@ -43,6 +43,31 @@ fn settings_come_from_a_file_the_environment_and_options() {
     assert!(ended.err.iter().any(|line| line.contains("and 7 s for")), "{ended:#?}");
 }
 
+/// A relay that begins with these limits of open files, and what its own are then: soft and hard.
+fn limited(limits: &str, options: &[&str]) -> (Program, String) {
+    let mut command = Command::new("sh");
+    let script = format!("ulimit {limits} && exec \"$0\" \"$@\"");
+    command.args(["-c", &script, binary().get_program().to_str().unwrap(), "relay"]).args(options);
+    let mut relay = Program::of(command);
+    relay.says(|line| line.starts_with("listening on "));
+    let text = std::fs::read_to_string(format!("/proc/{}/limits", relay.id())).unwrap();
+    let line = text.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    let words: Vec<&str> = line.split_whitespace().skip(3).take(2).collect();
+    (relay, words.join(" "))
+}
+
+#[test]
+fn its_limit_of_open_files_is_raised_to_what_its_connections_need() {
+    let (_relay, limits) = limited("-Sn 256 && ulimit -Hn 4096", &["--connections", "1000"]);
+    assert_eq!(limits, "1600 4096");
+    let (relay, limits) = limited("-Sn 256 && ulimit -Hn 1024", &["--connections", "1000"]);
+    assert_eq!(limits, "1024 1024");
+    relay.signal("TERM");
+    let ended = relay.end().succeeded();
+    let note = "--connections 1000 needs 1600 open files, and 1024 are allowed";
+    assert!(ended.err.iter().any(|line| line.contains(note)), "{ended:#?}");
+}
+
 #[test]
 fn wrong_settings_are_two_lines_that_name_the_place() {
     let folder = tempfile::tempdir().unwrap();

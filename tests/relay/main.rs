@@ -8,6 +8,8 @@ mod dashboard;
 mod framing;
 mod hostile;
 mod limits;
+#[cfg(feature = "cli")]
+mod mixed;
 mod operation;
 mod proxies;
 mod rings;

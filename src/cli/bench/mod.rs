@@ -1,6 +1,7 @@
 //! `cabled bench`: how fast and how small a tunnel service is, ours or another.
 
 mod load;
+mod mixed;
 mod process;
 mod report;
 mod wire;
@@ -8,11 +9,14 @@ mod wire;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use rand_core::RngCore as _;
 
 use self::load::Load;
+use self::mixed::Mixed;
 use self::process::Server;
 use super::args::Network;
 use super::failure::{Failure, Status};
+use super::system;
 use super::ui::{Ui, print};
 use crate::hybrid::tunnel::ServiceUrl;
 
@@ -63,6 +67,14 @@ pub(crate) struct Relay {
     /// Connect from so many addresses, from 127.0.0.1 on: one has some 28,000 ports
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=250))]
     sources: Option<u8>,
+    /// A mixed load for so long in place of the measurement, at a relay of ours on this machine without TLS: --tunnels
+    /// live, with messages of 1 byte to --size in both directions, beside connections that are cut at any point, floods and
+    /// frames that are none. Compares /metrics with what it provoked; memory has to be flat from 300 seconds on
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400), conflicts_with_all = ["active", "window", "rate", "sources"])]
+    mixed: Option<u64>,
+    /// Repeats the trouble of the mixed load that told this number
+    #[arg(long, value_name = "N", requires = "mixed")]
+    seed: Option<u64>,
     /// The relay's process, on this machine: its memory and CPU time are measured
     #[arg(long, value_name = "PID")]
     pid: Option<u32>,
@@ -73,6 +85,9 @@ pub(crate) struct Relay {
     network: Network,
 }
 
+/// Connections of floods, troublemakers, and what else is open.
+const MIXED_FILES: u64 = 1024;
+
 impl Bench {
     pub(crate) async fn run(&self, ui: Ui) -> Result<(), Failure> {
         let Sub::Relay(relay) = &self.command;
@@ -82,6 +97,9 @@ impl Bench {
 
 impl Relay {
     async fn run(&self, ui: Ui) -> Result<(), Failure> {
+        if let Some(seconds) = self.mixed {
+            return self.mix(seconds, ui).await;
+        }
         process::allow_files(u64::from(self.tunnels) * 2 + 64)?;
         let server = self.pid.map(Server::of).transpose()?;
         let deadline = Duration::from_secs(self.deadline);
@@ -100,14 +118,39 @@ impl Relay {
             sources: self.sources,
             deadline,
         };
-        let interrupted = super::system::interrupted();
-        let report = tokio::select! {
-            report = load.run(server, ui) => report?,
-            () = interrupted => return Err(Failure::new(Status::Interrupted, "interrupted", "run it again")),
-        };
+        let report = interruptible(load.run(server, ui)).await?;
         print(&match ui.is_json() {
             true => report.json().to_string(),
             false => report.text(),
         })
+    }
+
+    async fn mix(&self, seconds: u64, ui: Ui) -> Result<(), Failure> {
+        process::allow_files(u64::from(self.tunnels) * 2 + MIXED_FILES)?;
+        let mixed = Mixed {
+            url: self.url.clone(),
+            lasts: Duration::from_secs(seconds),
+            seed: self.seed.unwrap_or_else(|| system::random().next_u32().into()),
+            tunnels: self.tunnels,
+            slow: self.slow.min(self.tunnels),
+            messages: self.messages,
+            longest: self.size as usize,
+            deadline: Duration::from_secs(self.deadline),
+        };
+        let server = self.pid.map(Server::of).transpose()?;
+        let report = interruptible(mixed.run(server, ui)).await?;
+        print(&match ui.is_json() {
+            true => report.json().to_string(),
+            false => report.text(),
+        })
+    }
+}
+
+/// The run, unless somebody ends it before.
+async fn interruptible<T>(run: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let interrupted = system::interrupted();
+    tokio::select! {
+        report = run => report,
+        () = interrupted => Err(Failure::new(Status::Interrupted, "interrupted", "run it again")),
     }
 }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::time::sleep;
 
 use crate::cli::failure::{Failure, Status};
+use crate::cli::files;
 
 /// How often memory is looked at until it is the same twice, and how many times at most.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -75,13 +75,7 @@ impl Server {
 
 /// Lets this process have so many open files.
 pub(super) fn allow_files(wanted: u64) -> Result<(), Failure> {
-    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    if current.is_none_or(|current| current >= wanted) {
-        return Ok(());
-    }
-    let allowed = maximum.is_none_or(|maximum| maximum >= wanted);
-    let raised = Rlimit { current: Some(wanted), maximum };
-    if allowed && setrlimit(Resource::Nofile, raised).is_ok() {
+    if files::allow(wanted).is_none_or(|allowed| allowed >= wanted) {
         return Ok(());
     }
     let error = format!("{wanted} open files are needed, and this process may not have them");
@@ -107,9 +101,8 @@ mod tests {
     #[test]
     fn more_files_than_there_can_be_are_an_error() {
         allow_files(16).unwrap();
-        let hard = getrlimit(Resource::Nofile).maximum;
-        if let Some(hard) = hard {
-            let failure = allow_files(hard + 1).unwrap_err();
+        if files::allow(u64::MAX).is_some() {
+            let failure = allow_files(u64::MAX).unwrap_err();
             assert!(failure.hint.contains("--tunnels"), "{failure:?}");
         }
     }

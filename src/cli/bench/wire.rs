@@ -6,8 +6,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use crate::channel::websocket::Raw;
 
 /// Fixed opcode bytes: a final binary frame, a final close frame.
-const BINARY: u8 = 0x82;
-const CLOSE: u8 = 0x88;
+pub(super) const BINARY: u8 = 0x82;
+pub(super) const CLOSE: u8 = 0x88;
 /// Both ends' masks; a service has to undo any.
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 const READ_LEN: usize = 8 * 1024;
@@ -98,7 +98,7 @@ impl End {
     }
 }
 
-fn code(payload: &[u8]) -> u16 {
+pub(super) fn code(payload: &[u8]) -> u16 {
     payload.first_chunk().map_or(1005, |code| u16::from_be_bytes(*code))
 }
 
@@ -112,7 +112,7 @@ fn message(number: u32, size: usize) -> Vec<u8> {
     bytes
 }
 
-fn append(wire: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
+pub(super) fn append(wire: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
     wire.push(opcode);
     match u16::try_from(payload.len()) {
         Ok(len) if len < 126 => wire.push(0x80 | len as u8),
@@ -130,7 +130,7 @@ fn append(wire: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
 }
 
 /// First byte and payload of a frame, masked or not, and its length; `None` until it is whole.
-fn parse(bytes: &[u8]) -> Option<((u8, Vec<u8>), usize)> {
+pub(super) fn parse(bytes: &[u8]) -> Option<((u8, Vec<u8>), usize)> {
     let (&[opcode, second], rest) = bytes.split_first_chunk()?;
     let (len, rest) = match second & 0x7f {
         126 => {

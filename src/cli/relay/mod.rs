@@ -11,12 +11,15 @@ use self::options::Options;
 pub(super) use self::settings::{Fault, parse};
 use super::failure::{Failure, Status};
 use super::ui::{Ui, event_line, print};
-use super::{system, systemd};
+use super::{files, system, systemd};
 use crate::hybrid::tunnel::TunnelServiceId;
 use crate::relay;
 
 /// The unit to look at if a socket is no good.
 const SOCKET_UNIT: &str = "cabled-relay.socket";
+
+/// Open files beside the connections: connections to the pages and the redirects, and what the program itself has.
+const OTHER_FILES: u64 = 600;
 
 /// Runs a tunnel service, where a phone and a laptop meet
 #[derive(Args, Clone, Debug)]
@@ -50,6 +53,7 @@ impl Relay {
         if self.options.check_config {
             return check(ui, &config);
         }
+        allow_connections(ui, config.limits.connections);
         let (asked, stop) = system::asked_to_end();
         let drain_seconds = config.limits.drain.as_secs();
         let relay = match systemd::inherited_tcp(SOCKET_UNIT)? {
@@ -78,6 +82,17 @@ impl Relay {
         relay.serve_and_drain(drain, stop).await;
         ui.step("stopped", "Stopped.", json!({}));
         Ok(())
+    }
+}
+
+/// Each connection is an open file. With fewer than wanted it serves what it can.
+fn allow_connections(ui: Ui, connections: usize) {
+    let wanted = OTHER_FILES.saturating_add(connections as u64);
+    if let Some(allowed) = files::allow(wanted).filter(|allowed| *allowed < wanted) {
+        ui.note(&format!(
+            "--connections {connections} needs {wanted} open files, and {allowed} are allowed: raise the hard limit \
+             (ulimit -Hn, LimitNOFILE), or lower --connections"
+        ));
     }
 }
 

@@ -2,7 +2,12 @@
 //!
 //! No sleeps: short deadlines are configured and their effect is waited for.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail as tests do"
+)]
 
 mod dashboard;
 mod framing;

@@ -49,11 +49,11 @@ impl Relay {
     }
 
     async fn serve(&self, ui: Ui) -> Result<(), Failure> {
-        let config = self.options.config()?;
+        let mut config = self.options.config()?;
         if self.options.check_config {
             return check(ui, &config);
         }
-        allow_connections(ui, config.limits.connections);
+        config.limits.connections = allowed_connections(ui, config.limits.connections);
         let (asked, stop) = system::asked_to_end();
         let drain_seconds = config.limits.drain.as_secs();
         let relay = match systemd::inherited_tcp(SOCKET_UNIT)? {
@@ -85,15 +85,21 @@ impl Relay {
     }
 }
 
-/// Each connection is an open file. With fewer than wanted it serves what it can.
-fn allow_connections(ui: Ui, connections: usize) {
+/// Each connection is an open file: raises the limit of those for so many, and gives how many it is enough for. A tenth
+/// less than wanted is no reason to speak: the default is more than some systems allow.
+fn allowed_connections(ui: Ui, connections: usize) -> usize {
     let wanted = OTHER_FILES.saturating_add(connections as u64);
-    if let Some(allowed) = files::allow(wanted).filter(|allowed| *allowed < wanted) {
+    let Some(allowed) = files::allow(wanted).filter(|allowed| *allowed < wanted) else {
+        return connections;
+    };
+    let enough = usize::try_from(allowed.saturating_sub(OTHER_FILES)).unwrap_or(connections).max(1);
+    if enough < connections - connections / 10 {
         ui.note(&format!(
-            "--connections {connections} needs {wanted} open files, and {allowed} are allowed: raise the hard limit \
-             (ulimit -Hn, LimitNOFILE), or lower --connections"
+            "--connections {connections} needs {wanted} open files, and {allowed} are allowed, which is enough for \
+             {enough}: raise the hard limit (ulimit -Hn, LimitNOFILE), or lower --connections"
         ));
     }
+    enough
 }
 
 fn say_where(ui: Ui, event: &str, url: &str) -> Result<(), Failure> {

@@ -224,7 +224,8 @@ mod tests {
             (after(2, 1, 1, 6, 0), 1),
             (after(4, 1, 1, 6, 0), 1),
             (after(3, 1, 0, 6, 0), 1),
-            (after(3, 0, 2, 6, 0), 1),
+            // One is missing where it had to be, and is too many where it is.
+            (after(3, 0, 2, 6, 0), 2),
             (after(3, 1, 1, 5, 0), 1),
             (after(3, 1, 1, 6, 1), 1),
             (counters(&[]), 4),

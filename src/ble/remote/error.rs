@@ -38,7 +38,17 @@ pub enum Error {
     Closed,
     /// The pipe failed.
     #[error("the connection to the other machine failed")]
-    Io(#[from] io::Error),
+    Io(#[source] io::Error),
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            // Seen while something was said to an end that is gone.
+            io::ErrorKind::BrokenPipe => Self::Closed,
+            _ => Self::Io(error),
+        }
+    }
 }
 
 impl Error {
@@ -46,5 +56,17 @@ impl Error {
     #[must_use]
     pub fn is_refusal(&self) -> bool {
         matches!(self, Self::OtherVersion | Self::NotPaired | Self::Refused | Self::WrongKey)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_that_is_gone_is_the_end_of_the_connection() {
+        let of = |kind| Error::from(io::Error::from(kind));
+        assert!(matches!(of(io::ErrorKind::BrokenPipe), Error::Closed));
+        assert!(matches!(of(io::ErrorKind::PermissionDenied), Error::Io(_)));
     }
 }

@@ -54,7 +54,6 @@ cases! { linked, Link,
     ssh_makes_keys_on_the_phone_and_logs_in
     ssh_logs_in_with_a_key_made_elsewhere
     a_login_looks_for_the_passkey_first
-    the_program_login_takes_the_phone
     programs_that_leave_and_owners_who_decline
     logins_that_leave_and_owners_who_decline
     one_waits_and_another_is_told_at_once
@@ -63,6 +62,7 @@ cases! { linked, Link,
 }
 
 cases! { linked_at_length, Link,
+    the_program_login_takes_the_phone
     programs_wait_for_an_owner_who_thinks
     chromium_registers_and_signs_in
     firefox_registers_and_signs_in

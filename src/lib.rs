@@ -33,7 +33,6 @@ pub mod client;
 pub mod desktop;
 #[cfg(any(feature = "control", feature = "web"))]
 pub mod frontend;
-#[cfg(feature = "io")]
 mod hex;
 #[cfg(any(feature = "authenticator", feature = "client"))]
 pub mod journal;
@@ -43,6 +42,8 @@ pub mod printable;
 pub mod relay;
 #[cfg(any(feature = "authenticator", feature = "client"))]
 pub mod sealed;
+#[cfg(feature = "io")]
+mod splitmix;
 #[cfg(feature = "symbol")]
 pub mod symbol;
 #[cfg(all(feature = "testbed", target_os = "linux"))]

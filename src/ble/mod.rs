@@ -37,6 +37,8 @@ mod frame;
 mod hearing;
 mod link;
 pub mod memory;
+#[cfg(unix)]
+mod peer;
 mod radio;
 #[cfg(unix)]
 pub mod remote;

@@ -1,17 +1,18 @@
 //! Seeded randomness of the simulated radios: repeatable, not secret, never for keys.
-//! Depends on nothing but the system's random source for the first seed.
+//! Depends on `splitmix`, and on the system's random source for the first seed.
 
 use rand_core::RngCore as _;
 
 use super::{Address, AddressType, Error};
+use crate::splitmix::SplitMix64;
 
-/// The `SplitMix64` generator: one word of state, good enough for weather.
+/// What the weather is drawn from.
 #[derive(Debug, Clone)]
-pub(super) struct Rng(u64);
+pub(super) struct Rng(SplitMix64);
 
 impl Rng {
     pub(super) fn seeded(seed: u64) -> Self {
-        Self(seed)
+        Self(SplitMix64(seed))
     }
 
     /// Starts from `seed`, or from the system's randomness without one.
@@ -20,10 +21,7 @@ impl Rng {
     }
 
     pub(super) fn word(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        self.0.word()
     }
 
     pub(super) fn fill(&mut self, bytes: &mut [u8]) {

@@ -7,43 +7,58 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
+use crate::hex;
 use crate::secret::Secret;
 
-/// Reads a file of at most so many bytes.
+/// Why a file is not read.
+#[derive(Debug)]
+pub(super) enum Unusable {
+    /// Others may use it; with what to do about that.
+    Open(String),
+    System(io::Error),
+}
+
+/// Reads at most so many bytes of a file.
+pub(super) fn bytes(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, Unusable> {
+    let file = File::open(path).map_err(Unusable::System)?;
+    let metadata = file.metadata().map_err(Unusable::System)?;
+    if metadata.permissions().mode() & 0o077 != 0 {
+        return Err(Unusable::Open(format!(
+            "keep it to yourself with: chmod 600 {}",
+            path.display()
+        )));
+    }
+    // With room for all of it from the start, so that no copy is left behind by growing. Its length says
+    // nothing where it is a pipe.
+    let room = usize::try_from(limit).unwrap_or_default().saturating_add(1);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(room));
+    file.take(limit).read_to_end(&mut bytes).map_err(Unusable::System)?;
+    Ok(bytes)
+}
+
+/// Reads a text of at most so many bytes.
 ///
 /// # Errors
 ///
 /// Those of the system, and one of its own for a file that others may use.
 pub(super) fn read(path: &Path, limit: u64) -> io::Result<Zeroizing<String>> {
-    let file = File::open(path)?;
-    let metadata = file.metadata()?;
-    if metadata.permissions().mode() & 0o077 != 0 {
-        let words = format!(
-            "it can be used by others; keep it to yourself with: chmod 600 {}",
-            path.display()
-        );
-        return Err(io::Error::new(ErrorKind::PermissionDenied, words));
-    }
-    // With room for all of it from the start, so that no copy is left behind by growing.
-    let room = usize::try_from(metadata.len().min(limit)).unwrap_or_default().saturating_add(1);
-    let mut text = Zeroizing::new(String::with_capacity(room));
-    file.take(limit).read_to_string(&mut text)?;
-    Ok(text)
+    let mut bytes = bytes(path, limit).map_err(|why| match why {
+        Unusable::Open(hint) => {
+            let words = format!("it can be used by others; {hint}");
+            io::Error::new(ErrorKind::PermissionDenied, words)
+        }
+        Unusable::System(error) => error,
+    })?;
+    let text = String::from_utf8(std::mem::take(&mut *bytes)).map_err(|error| {
+        drop(Zeroizing::new(error.into_bytes()));
+        io::Error::new(ErrorKind::InvalidData, "it is no UTF-8")
+    });
+    text.map(Zeroizing::new)
 }
 
 /// The key that 64 hexadecimal digits are.
 pub(super) fn key(digits: &str) -> Option<Secret<32>> {
-    let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
-    let digit = |c: u8| char::from(c).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let mut key = Zeroizing::new([0; 32]);
-    let read = pairs.len() == 32
-        && rest.is_empty()
-        && key.iter_mut().zip(pairs).all(|(byte, [high, low])| {
-            let value = digit(*high).zip(digit(*low)).map(|(high, low)| high << 4 | low);
-            *byte = value.unwrap_or_default();
-            value.is_some()
-        });
-    read.then(|| Secret::new(*key))
+    hex::array(digits).map(Zeroizing::new).map(|key| Secret::new(*key))
 }
 
 #[cfg(test)]

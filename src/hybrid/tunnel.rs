@@ -1,7 +1,7 @@
 //! What the tunnel service looks like from outside: its domain names, and the URL, header and
 //! subprotocol grammar that laptop, phone and relay share.
 //!
-//! Depends on nothing of this crate. CTAP 2.2 section 11.5.1.
+//! Depends on `hex` alone. CTAP 2.2 section 11.5.1.
 
 mod path;
 mod text;
@@ -14,6 +14,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
+
+use crate::hex;
 
 pub use path::{ContactId, Endpoint, MAX_CONTACT_ID_LEN};
 pub use url::{ServiceUrl, TunnelUrl};
@@ -186,7 +188,7 @@ impl FromStr for RoutingId {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        text::decode_hex_array(text).map(Self).ok_or(Error::RoutingId)
+        hex::array(text).map(Self).ok_or(Error::RoutingId)
     }
 }
 
@@ -221,7 +223,7 @@ impl FromStr for TunnelId {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        text::decode_hex_array(text).map(Self).ok_or(Error::TunnelId)
+        hex::array(text).map(Self).ok_or(Error::TunnelId)
     }
 }
 
@@ -240,5 +242,5 @@ pub fn decode_client_payload(value: &str) -> Result<Vec<u8>, Error> {
     if value.len() > 2 * MAX_CLIENT_PAYLOAD_LEN {
         return Err(Error::ClientPayload);
     }
-    text::decode_hex(value).ok_or(Error::ClientPayload)
+    hex::decode(value).ok_or(Error::ClientPayload)
 }

@@ -23,13 +23,14 @@ pub(crate) const LAYERS: &[(&str, &[&str])] = &[
     ("secret", &[]),
     ("sealed", &["secret"]),
     ("cbor", &[]),
-    ("hybrid", &["cbor", "secret"]),
+    ("hybrid", &["cbor", "hex", "secret"]),
     ("ctap", &["cbor", "secret"]),
-    ("ble", &["hex", "hybrid", "secret"]),
+    ("ble", &["hex", "hybrid", "secret", "splitmix"]),
     ("channel", &["hybrid", "secret"]),
     ("hex", &[]),
     ("journal", &[]),
     ("printable", &[]),
+    ("splitmix", &[]),
     ("symbol", &[]),
     ("client", ROLE),
     ("uhid", &["ctap"]),
@@ -72,6 +73,7 @@ pub(crate) const LAYERS: &[(&str, &[&str])] = &[
             "hex",
             "journal",
             "printable",
+            "splitmix",
             "symbol",
         ],
     ),
@@ -79,7 +81,7 @@ pub(crate) const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// No sockets, files, clocks, threads or global randomness.
-const PURE: &[&str] = &["secret", "cbor", "hybrid", "ctap"];
+const PURE: &[&str] = &["secret", "hex", "cbor", "hybrid", "ctap"];
 
 /// All that the pure part may link.
 const PURE_CRATES: &[&str] = &[

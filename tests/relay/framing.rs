@@ -2,6 +2,7 @@
 //! ends. Each case runs from the laptop and from the phone. The numbers are those of Autobahn's cases about the same
 //! thing, for reference; where Autobahn sends text these send binary messages, because text is not carried.
 
+use super::hostile::upgraded;
 use super::*;
 
 const BINARY: u8 = 0x82;
@@ -10,7 +11,7 @@ const PING: u8 = 0x89;
 const PONG: u8 = 0x8a;
 
 /// A client's frame. The first byte may be any.
-fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+pub(super) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let mask = [0x1d, 0x82, 0xe7, 0x05];
     let mut bytes = vec![first];
     match payload.len() {
@@ -271,15 +272,9 @@ fn limits() -> Vec<Case> {
 }
 
 async fn connect(service: &Service, path: &str) -> TcpStream {
-    let mut socket = TcpStream::connect(service.address).await.unwrap();
+    let (socket, head) = upgraded(service, path, "").await;
+    assert!(head.starts_with("HTTP/1.1 101 "));
     socket.set_nodelay(true).unwrap();
-    let head = format!("GET {path} HTTP/1.1\r\n{}\r\n\r\n", UPGRADE.join("\r\n"));
-    socket.write_all(head.as_bytes()).await.unwrap();
-    let mut answer = Vec::new();
-    while !answer.ends_with(b"\r\n\r\n") {
-        assert!(socket.read_buf(&mut answer).await.unwrap() > 0);
-    }
-    assert!(answer.starts_with(b"HTTP/1.1 101 "));
     socket
 }
 

@@ -1,15 +1,10 @@
 //! Peers that stall, flood, vanish or break the protocol: each ends, and is counted with its reason.
 
+use super::framing::frame;
 use super::*;
 
-/// A client's frame, masked with zeros.
-fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
-    let length = u8::try_from(payload.len()).ok().filter(|length| *length < 126).unwrap();
-    [&[first, 0x80 | length, 0, 0, 0, 0], payload].concat()
-}
-
 /// A phone or laptop that writes bytes, and the head that it was answered with.
-async fn upgraded(service: &Service, path: &str, header: &str) -> (TcpStream, String) {
+pub(super) async fn upgraded(service: &Service, path: &str, header: &str) -> (TcpStream, String) {
     let mut socket = TcpStream::connect(service.address).await.unwrap();
     let head = format!("GET {path} HTTP/1.1\r\n{header}{}\r\n\r\n", UPGRADE.join("\r\n"));
     socket.write_all(head.as_bytes()).await.unwrap();

@@ -227,8 +227,8 @@ fn withdraws(key: &mut Key, signal: &str, program: &str) -> u64 {
     question
 }
 
-async fn logins_that_leave_and_owners_who_decline(way: Way) {
-    let mut key = Key::nearby(way, &[]).await;
+/// Makes a passkey of Anna's, and pam_u2f's file of it; gives the number of the question.
+fn anna_is_mapped(key: &mut Key) -> u64 {
     let making = key.begin(&format!(
         "{REQUESTS} {MACHINE} {MAPPING}
         maps anna
@@ -237,6 +237,12 @@ async fn logins_that_leave_and_owners_who_decline(way: Way) {
     let question = key.asks();
     key.owner(&["approve"]).succeeded();
     making.end().succeeded();
+    question
+}
+
+async fn logins_that_leave_and_owners_who_decline(way: Way) {
+    let mut key = Key::nearby(way, &[]).await;
+    let question = anna_is_mapped(&mut key);
     let left = withdraws(&mut key, "INT", "exec pamtester with-a-key anna authenticate");
     assert_eq!(left, question + 1);
     for (answer, verdict) in [("decline", "out"), ("approve", "in")] {
@@ -253,14 +259,7 @@ async fn logins_that_leave_and_owners_who_decline(way: Way) {
 
 async fn the_program_login_takes_the_phone(way: Way) {
     let mut key = Key::nearby(way, &[]).await;
-    let making = key.begin(&format!(
-        "{REQUESTS} {MACHINE} {MAPPING}
-        maps anna
-        echo \"anna:$handle,$public,es256,+presence\" >mapping"
-    ));
-    let question = key.asks();
-    key.owner(&["approve"]).succeeded();
-    making.end().succeeded();
+    let question = anna_is_mapped(&mut key);
     let by_key = "pam_u2f.so cue authfile=$PWD/mapping".to_owned();
     let command =
         "pam_exec.so seteuid stdout quiet $CABLED pam verify --timeout 120 --mapping $PWD/mapping";
@@ -273,7 +272,13 @@ async fn the_program_login_takes_the_phone(way: Way) {
         ),
         Way::Link => (
             format!("{command} --socket $CABLED_DAEMON_SOCKET --phone [{OWNER}]"),
-            "until grep -qa '^Ringing your phone' terminal; do sleep 0.1; done",
+            "until grep -qa '^Ringing your phone' terminal; do
+                if grep -qa '^Password: ' terminal; then
+                    cp terminal \"$CABLED_PICTURES/login-without-a-ring.txt\"
+                    exit 1
+                fi
+                sleep 0.1
+            done",
         ),
     };
     let cue = "until grep -qa 'touch the device' terminal; do sleep 0.1; done";

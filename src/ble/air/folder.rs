@@ -14,14 +14,13 @@ use std::os::unix::fs::{
 };
 use std::path::{Path, PathBuf};
 
-use tokio::net::UnixStream;
 use tokio::runtime::Handle;
 
 use super::failed;
 use crate::ble::frame::{self, MAX_FRAME};
 use crate::ble::hearing::MAX_RECORDED;
 use crate::ble::rng::Rng;
-use crate::ble::{Error, FolderProblem, Sighting};
+use crate::ble::{Error, FolderProblem, Sighting, peer};
 use crate::hex;
 
 /// Bytes of a socket's path that every Unix accepts: Linux has 107 and the BSDs 103.
@@ -58,11 +57,9 @@ fn judge(metadata: &Metadata, user: u32) -> Result<(), FolderProblem> {
     }
 }
 
-/// Asks the kernel who we are, by way of a socket's peer: the only safe call that tells.
 fn own_user(folder: &Path) -> Result<u32, Error> {
     Handle::try_current().map_err(Error::NoRuntime)?;
-    let credentials = UnixStream::pair().and_then(|(here, _there)| here.peer_cred());
-    credentials.map(|peer| peer.uid()).map_err(|cause| failed(folder, cause))
+    peer::own_user().map_err(|cause| failed(folder, cause))
 }
 
 pub(super) fn socket_name(rng: &mut Rng) -> String {

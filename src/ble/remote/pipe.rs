@@ -2,13 +2,19 @@
 //! that stands still does not keep anybody from reading. Depends on tokio.
 
 use std::io;
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::time::timeout;
+
+use super::Error;
 
 /// Bytes that are read at once.
 const CHUNK: usize = 4 << 10;
 /// With so many to be written no more are read: whoever lets them pile up has to read first.
 const FULL: usize = 8 << 10;
+/// How long the last words may take.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// One end.
 #[derive(Debug)]
@@ -23,7 +29,7 @@ pub(super) struct Pipe<R, W> {
 /// What has gone on.
 #[derive(Debug)]
 pub(super) enum Moved {
-    /// So many bytes came; none is the end.
+    /// So many bytes came.
     Came(usize),
     /// All is written.
     Gone,
@@ -51,19 +57,27 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Pipe<R, W> {
     }
 
     /// Waits until something moves. Cancel safe.
-    pub(super) async fn moved(&mut self) -> io::Result<Moved> {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`] at the end, [`Error::Io`].
+    pub(super) async fn moved(&mut self) -> Result<Moved, Error> {
         let Self { reader, writer, incoming, outgoing, written } = self;
         let (busy, full) = (!outgoing.is_empty(), outgoing.len() >= FULL);
         tokio::select! {
             biased;
-            gone = write(writer, outgoing, written), if busy => gone.map(|()| Moved::Gone),
-            came = reader.read(&mut incoming[..]), if !full => came.map(Moved::Came),
+            gone = write(writer, outgoing, written), if busy => Ok(gone.map(|()| Moved::Gone)?),
+            came = reader.read(&mut incoming[..]), if !full => match came? {
+                0 => Err(Error::Closed),
+                count => Ok(Moved::Came(count)),
+            },
         }
     }
 
-    /// Writes what is left, for an end in order.
-    pub(super) async fn flush(&mut self) -> io::Result<()> {
-        write(&mut self.writer, &mut self.outgoing, &mut self.written).await
+    /// Writes what is left, if the other side takes it: it is to hear why this is the end.
+    pub(super) async fn farewell(&mut self) {
+        let last = write(&mut self.writer, &mut self.outgoing, &mut self.written);
+        let _gone = timeout(FAREWELL, last).await;
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::net::UnixStream;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::wire::{Frames, Report};
-use crate::ble::{Error, Scan, Scanner, Sighting};
+use crate::ble::{Error, Scan, Scanner, Sighting, peer};
 
 /// How long it may take until the other machine scans.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -49,8 +49,7 @@ impl RemoteRadio {
         })?;
         // In a folder of ours nobody else could have put it.
         let theirs = stream.peer_cred().map_err(|error| failed(&self.socket, error))?.uid();
-        let own = UnixStream::pair().and_then(|(here, _there)| here.peer_cred());
-        let own = own.map_err(|error| failed(&self.socket, error))?.uid();
+        let own = peer::own_user().map_err(|error| failed(&self.socket, error))?;
         match theirs == own || theirs == 0 {
             true => Ok(stream),
             false => Err(Error::ForeignShare(self.socket.clone())),

@@ -16,8 +16,6 @@ use super::receiver::{Input, Output, Receiver};
 use super::wire::{Report, framed};
 use crate::hybrid::PrivateKey;
 
-/// How long the last words may take.
-const FAREWELL: Duration = Duration::from_secs(2);
 /// Programs that listen at the same time; one more is turned away.
 const MAX_LISTENERS: usize = 32;
 /// Reports that wait for a program; one that falls behind loses the oldest.
@@ -41,9 +39,8 @@ where
     let pipe = Pipe::new(pipe.0, pipe.1);
     let mut driver = Driver { pipe, receiver, listeners, audience: Audience::new(), paired };
     let Err(error) = driver.run().await;
-    // The other side is to hear why.
     driver.perform();
-    let _gone = timeout(FAREWELL, driver.pipe.flush()).await;
+    driver.pipe.farewell().await;
     error
 }
 
@@ -84,14 +81,8 @@ where
     }
 
     fn moved(&mut self, moved: Moved) -> Result<(), Error> {
-        match moved {
-            Moved::Gone => Ok(()),
-            Moved::Came(0) => Err(Error::Closed),
-            Moved::Came(count) => {
-                let bytes = Input::Bytes(self.pipe.came(count));
-                self.receiver.handle(bytes, Instant::now().into_std())
-            }
-        }
+        let Moved::Came(count) = moved else { return Ok(()) };
+        self.receiver.handle(Input::Bytes(self.pipe.came(count)), Instant::now().into_std())
     }
 
     fn admit(&mut self, listener: L) -> Result<(), Error> {

@@ -3,10 +3,9 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
 use super::pairing::{PairingId, PairingKey};
 use super::pipe::{Moved, Pipe};
@@ -14,9 +13,6 @@ use super::sharer::{Input, Output, Sharer};
 use super::{Error, Trouble};
 use crate::ble::{self, Scan, Scanner, Sighting};
 use crate::hybrid::PrivateKey;
-
-/// How long the last words may take.
-const FAREWELL: Duration = Duration::from_secs(2);
 
 /// What whoever shares a radio can be told.
 #[derive(Debug)]
@@ -46,9 +42,8 @@ pub async fn share<S: Scanner>(
     let pipe = Pipe::new(pipe.0, pipe.1);
     let mut driver = Driver { pipe, sharer, scanner, ear: Ear::Off, tell };
     let Err(error) = driver.run().await;
-    // The other side is to hear why.
     driver.write_out();
-    let _gone = timeout(FAREWELL, driver.pipe.flush()).await;
+    driver.pipe.farewell().await;
     error
 }
 
@@ -115,14 +110,8 @@ where
     }
 
     fn moved(&mut self, moved: Moved) -> Result<(), Error> {
-        match moved {
-            Moved::Gone => Ok(()),
-            Moved::Came(0) => Err(Error::Closed),
-            Moved::Came(count) => {
-                let bytes = Input::Bytes(self.pipe.came(count));
-                self.sharer.handle(bytes, Instant::now().into_std())
-            }
-        }
+        let Moved::Came(count) = moved else { return Ok(()) };
+        self.sharer.handle(Input::Bytes(self.pipe.came(count)), Instant::now().into_std())
     }
 
     fn heard(&mut self, heard: Heard<S::Scan>) -> Result<(), Error> {

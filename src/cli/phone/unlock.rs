@@ -2,20 +2,17 @@
 //!
 //! Depends on the terminal, the advice and the store.
 
-use std::fs::File;
-use std::io::Read;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
 use tokio::time::Instant;
-use zeroize::Zeroizing;
 
 use super::{Reporter, blocking, date, interrupted_terminal, no_terminal};
 use crate::authenticator::store::Error;
 use crate::authenticator::{Locked, Pin, Store, Timestamp, Verification};
 use crate::cli::failure::{Failure, Status};
+use crate::cli::secret_file::{self, Unusable};
 use crate::cli::terminal::Terminal;
 use crate::cli::{advice, places, system};
 
@@ -241,16 +238,13 @@ fn not_given() -> Failure {
 
 /// Reads a PIN from a file that only its owner can read.
 pub(super) fn read_pin(path: &Path) -> Result<Pin, Failure> {
-    let file = File::open(path).map_err(|error| unreadable(path, &error))?;
-    let mode = file.metadata().map_err(|error| unreadable(path, &error))?.permissions().mode();
-    if mode & 0o077 != 0 {
-        let error = format!("the PIN file {} can be used by others", path.display());
-        let hint = format!("keep it to yourself with: chmod 600 {}", path.display());
-        return Err(Failure::new(Status::Usage, error, hint));
-    }
-    // With room for all of it from the start, so that no copy is left behind by growing.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_PIN_FILE as usize + 1));
-    file.take(MAX_PIN_FILE).read_to_end(&mut bytes).map_err(|error| unreadable(path, &error))?;
+    let bytes = secret_file::bytes(path, MAX_PIN_FILE).map_err(|why| match why {
+        Unusable::Open(hint) => {
+            let error = format!("the PIN file {} can be used by others", path.display());
+            Failure::new(Status::Usage, error, hint)
+        }
+        Unusable::System(error) => unreadable(path, &error),
+    })?;
     let line = bytes.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
     let text = std::str::from_utf8(line).map_err(|error| unsuitable(&error))?;
     Pin::new(text.to_owned()).map_err(|error| unsuitable(&error))

@@ -84,7 +84,6 @@ impl Share {
     }
 
     fn radio(&self) -> Result<Radio, Failure> {
-        let radio = Radio::open(&self.radio).map_err(|error| advice::radio(&error));
         match &self.radio {
             // Where it is simulated, or whose it is, would be lost on the way.
             RadioSpec::Shared { .. } => {
@@ -92,7 +91,7 @@ impl Share {
                 let hint = "share from the machine that has it, or use --radio bluez";
                 Err(Failure::new(Status::Usage, error, hint))
             }
-            _ => radio,
+            own => Radio::open(own).map_err(|error| advice::radio(&error)),
         }
     }
 

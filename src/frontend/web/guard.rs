@@ -153,15 +153,7 @@ pub(super) async fn guard(State(door): State<Arc<Door>>, request: Request, next:
 
 /// Compared in constant time once it has the length.
 fn is(secret: &Secret<32>, text: &str) -> bool {
-    let digit =
-        |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let pairs = text.as_bytes().chunks_exact(2);
-    let bytes: Option<Vec<u8>> = match text.len() {
-        64 => pairs.map(|pair| Some((digit(pair.first()?)? << 4) | digit(pair.get(1)?)?)).collect(),
-        _ => None,
-    };
-    let bytes = bytes.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
-    bytes.is_some_and(|bytes| Secret::new(bytes) == *secret)
+    hex::array(text).is_some_and(|bytes| Secret::new(bytes) == *secret)
 }
 
 #[cfg(test)]

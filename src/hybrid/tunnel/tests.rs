@@ -13,7 +13,7 @@ fn vectors(name: &str) -> Value {
 }
 
 fn bytes<const N: usize>(value: &Value) -> [u8; N] {
-    text::decode_hex_array(value.as_str().unwrap()).unwrap()
+    hex::array(value.as_str().unwrap()).unwrap()
 }
 
 fn domain(id: u16) -> Result<String, Error> {

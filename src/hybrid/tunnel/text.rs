@@ -17,21 +17,6 @@ pub(super) fn encode_hex(bytes: &[u8]) -> String {
     bytes.iter().flat_map(pair).map(|c| c.to_ascii_uppercase()).collect()
 }
 
-/// Either case; `None` for an odd number of digits.
-pub(super) fn decode_hex(text: &str) -> Option<Vec<u8>> {
-    let digit = |c: u8| char::from(c).to_digit(16).and_then(|d| u8::try_from(d).ok());
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    let byte = |[high, low]: &[u8; 2]| Some(digit(*high)? << 4 | digit(*low)?);
-    if rest.is_empty() { pairs.iter().map(byte).collect() } else { None }
-}
-
-pub(super) fn decode_hex_array<const N: usize>(text: &str) -> Option<[u8; N]> {
-    if text.len() != 2 * N {
-        return None;
-    }
-    decode_hex(text)?.try_into().ok()
-}
-
 /// Without padding.
 pub(super) fn encode_base64url(bytes: &[u8]) -> String {
     let digit = |bits: u32| BASE64.get((bits & 63) as usize).copied().map_or('A', char::from);

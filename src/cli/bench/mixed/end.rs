@@ -60,28 +60,33 @@ pub(super) const ENDS: [End; 9] = [
     End::Pings,
 ];
 
-impl End {
-    /// Under what it is counted before a laptop came.
-    pub(super) fn waiting(self) -> &'static str {
-        match self {
-            Self::Goodbye => WAITING_GOODBYE,
-            Self::Finished { .. } | Self::Reset { .. } => WAITING_DROPPED,
-            Self::Text => r#"tunnels_ended_total{state="waiting",reason="text"}"#,
-            Self::Endless => r#"tunnels_ended_total{state="waiting",reason="too_long"}"#,
-            Self::Broken => r#"tunnels_ended_total{state="waiting",reason="protocol"}"#,
-            Self::Pings => r#"tunnels_ended_total{state="waiting",reason="quota"}"#,
-        }
-    }
+/// Under what an end is counted.
+pub(super) struct Counted {
+    pub(super) waiting: &'static str,
+    pub(super) joined: &'static str,
+}
 
-    /// Under what it is counted in a joined tunnel.
-    pub(super) fn joined(self) -> &'static str {
+macro_rules! counted {
+    ($reason:literal) => {
+        Counted {
+            waiting: concat!("tunnels_ended_total{state=\"waiting\",reason=\"", $reason, "\"}"),
+            joined: concat!("tunnels_ended_total{state=\"joined\",reason=\"", $reason, "\"}"),
+        }
+    };
+}
+
+impl End {
+    /// Under what it is counted before a laptop came, and in a joined tunnel.
+    pub(super) fn counted(self) -> Counted {
         match self {
-            Self::Goodbye => JOINED_GOODBYE,
-            Self::Finished { .. } | Self::Reset { .. } => JOINED_DROPPED,
-            Self::Text => r#"tunnels_ended_total{state="joined",reason="text"}"#,
-            Self::Endless => r#"tunnels_ended_total{state="joined",reason="too_long"}"#,
-            Self::Broken => r#"tunnels_ended_total{state="joined",reason="protocol"}"#,
-            Self::Pings => r#"tunnels_ended_total{state="joined",reason="quota"}"#,
+            Self::Goodbye => Counted { waiting: WAITING_GOODBYE, joined: JOINED_GOODBYE },
+            Self::Finished { .. } | Self::Reset { .. } => {
+                Counted { waiting: WAITING_DROPPED, joined: JOINED_DROPPED }
+            }
+            Self::Text => counted!("text"),
+            Self::Endless => counted!("too_long"),
+            Self::Broken => counted!("protocol"),
+            Self::Pings => counted!("quota"),
         }
     }
 

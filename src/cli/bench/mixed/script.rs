@@ -3,6 +3,7 @@
 
 use super::super::wire::{BINARY, append};
 use super::fault::Fault;
+use crate::splitmix::SplitMix64;
 
 /// The first bytes of fragments, and of a ping and what it says.
 const FIRST_FRAGMENT: u8 = 0x02;
@@ -12,20 +13,17 @@ pub(super) const PING: (u8, &[u8]) = (0x89, b"still there?");
 /// Number and checksum, in messages that have room for them.
 const HEAD_LEN: usize = 8;
 
-/// A sequence of numbers that follows from its seed: SplitMix64.
+/// A sequence of numbers that follows from its seed.
 #[derive(Clone, Debug)]
-pub(super) struct Random(u64);
+pub(super) struct Random(SplitMix64);
 
 impl Random {
     pub(super) fn new(seed: u64) -> Self {
-        Self(seed)
+        Self(SplitMix64(seed))
     }
 
     pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        self.0.word()
     }
 
     /// One of the numbers below `count`, which is not zero.
@@ -35,7 +33,7 @@ impl Random {
 
     /// Sequences of their own, each under its number.
     pub(super) fn branch(&self, number: u64) -> Self {
-        Self(Self(self.0 ^ number.wrapping_mul(0xff51_afd7_ed55_8ccd)).next())
+        Self::new(Self::new(self.0.0 ^ number.wrapping_mul(0xff51_afd7_ed55_8ccd)).next())
     }
 }
 
@@ -49,7 +47,7 @@ pub(super) struct Script {
 impl Script {
     /// Messages of 1 to `longest` bytes.
     pub(super) fn new(random: &mut Random, longest: usize) -> Self {
-        Self { random: Random(random.next()), longest: longest.max(1) }
+        Self { random: Random::new(random.next()), longest: longest.max(1) }
     }
 
     /// As many short as long ones, whatever one takes for short; the shortest and the longest now and then.

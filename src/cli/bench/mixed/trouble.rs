@@ -181,7 +181,7 @@ impl Maker {
         for number in 0..self.random.below(3) as u32 {
             phone.send(&script.wire(number).0).await?;
         }
-        self.ledger.note(end.waiting());
+        self.ledger.note(end.counted().waiting);
         end.come(phone, &mut self.random).await
     }
 
@@ -209,7 +209,7 @@ impl Maker {
         let hearing = async { other.halves().0.rest(&script).await };
         let ((), (came, code)) = tokio::try_join!(saying, hearing)?;
         end.judge(count, came, code)?;
-        self.ledger.note(end.joined());
+        self.ledger.note(end.counted().joined);
         Ok(())
     }
 }

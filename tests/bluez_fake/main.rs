@@ -2,7 +2,7 @@
 //!
 //! libdbus takes the bus's address from the environment only, so each case runs in a child: this
 //! very test program again, with one test marked `#[ignore]` that plays the user's part. Needs
-//! `dbus-daemon`; built with the feature `dbus-tests` only, see `tests/run bluez-fake`.
+//! `dbus-daemon`; `tests/run bluez-fake` runs it, a plain `cargo test` does not.
 #![cfg(target_os = "linux")]
 #![allow(
     clippy::unwrap_used,

@@ -1,7 +1,7 @@
 //! The desktop's services against fakes of them on a D-Bus of the test's own: notifications, fprintd
 //! and the portal, also when they vanish, answer late, lie, or are somebody else.
 //!
-//! Needs `dbus-daemon`; built with the feature `dbus-tests` only, see `tests/run desktop`.
+//! Needs `dbus-daemon`; `tests/run desktop` runs it, a plain `cargo test` does not.
 #![cfg(target_os = "linux")]
 #![allow(
     clippy::unwrap_used,

@@ -1,5 +1,5 @@
 //! The test bed as suites of others use it: from Rust, over its control API, and as a command around a
-//! program. Needs `dbus-daemon`; built with the feature `dbus-tests` only, see `tests/run testbed`.
+//! program. Needs `dbus-daemon`; `tests/run testbed` runs it, a plain `cargo test` does not.
 #![cfg(target_os = "linux")]
 #![allow(
     clippy::unwrap_used,

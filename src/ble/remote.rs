@@ -13,6 +13,8 @@
 //! Depends on `hybrid`, `secret` and the types of this layer.
 
 mod error;
+#[cfg(fuzzing)]
+mod fuzz;
 mod hello;
 mod pace;
 mod pairing;
@@ -26,6 +28,8 @@ mod sharer;
 mod wire;
 
 pub use error::Error;
+#[cfg(fuzzing)]
+pub use fuzz::{fuzz_code, fuzz_frames, fuzz_hello, fuzz_messages};
 pub use pairing::{NoCode, PairingId, PairingKey};
 pub use radio::{RemoteRadio, RemoteScan};
 pub use receive::receive;

@@ -178,6 +178,12 @@ impl Frames {
         self.0.extend_from_slice(bytes);
     }
 
+    /// Bytes of a frame that is not complete.
+    #[cfg(fuzzing)]
+    pub(super) fn held(&self) -> usize {
+        self.0.len()
+    }
+
     pub(super) fn next(&mut self) -> Option<Vec<u8>> {
         let end = usize::from(*self.0.first()?) + 1;
         let frame = self.0.get(1..end)?.to_vec();

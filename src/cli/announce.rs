@@ -20,6 +20,7 @@ use tokio::time::sleep;
 use super::browse;
 use super::companion::Words;
 use super::failure::{Failure, causes};
+use crate::ble::Proximity;
 use crate::client::Progress;
 use crate::client::service::{Board, Card, Happened, Purpose, Service, Stage, TransactionId};
 use crate::desktop::notify::{Answer, Notifier, Question, Shown};
@@ -30,6 +31,10 @@ use crate::frontend::control::Doorkeeper;
 const MOST: usize = 8;
 /// How long the end of a request that came to nothing stays.
 const LAST_WORDS: Duration = Duration::from_secs(30);
+
+/// What being heard proves, where it is not that the phone is near this machine.
+const ELSEWHERE: &str =
+    "The radio of another machine listens: your phone has to be near that one, not near this one.";
 
 /// Shows what programs ask.
 #[derive(Clone)]
@@ -187,6 +192,9 @@ impl Announcer {
     /// `None` where nothing is to be seen.
     fn question(&self, card: &Card, actions: &[Action], remark: bool) -> Option<Question> {
         let mut lines = said(card)?;
+        if self.service.proximity() == Proximity::Shared && comes_near(card) {
+            lines.push(ELSEWHERE.to_owned());
+        }
         let full = self.words == Words::Full;
         let summary = if full { subject(card) } else { "A program asks for a passkey".to_owned() };
         if remark {
@@ -214,6 +222,11 @@ async fn finished(task: &mut Option<JoinHandle<bool>>) -> bool {
         Some(task) => task.await.unwrap_or(false),
         None => std::future::pending().await,
     }
+}
+
+/// Whether its phone still has to be heard.
+fn comes_near(card: &Card) -> bool {
+    matches!(card.stage, Stage::Step(Progress::Listening | Progress::Ringing))
 }
 
 /// The buttons, the safest first.

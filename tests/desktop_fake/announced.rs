@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use cabled::ble::memory::MemoryRadio;
+use cabled::ble::remote::RemoteRadio;
 use cabled::ble::{Conditions, Radio};
 use cabled::channel::tls::Trust;
 use cabled::channel::websocket::Connector;
@@ -18,6 +19,8 @@ use cabled::desktop::notify::Notifier;
 use cabled::testbed::PrivateBus;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng as _;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::UnixListener;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use zbus::message::Message;
@@ -41,12 +44,16 @@ struct World {
 impl World {
     /// A laptop that listens so long for a phone, of which there is none.
     async fn new(words: Words, patience: Duration) -> Self {
+        Self::with(Radio::Memory(MemoryRadio::new(Conditions::default()).unwrap()), words, patience)
+            .await
+    }
+
+    async fn with(radio: Radio, words: Words, patience: Duration) -> Self {
         let bus = PrivateBus::start().await.unwrap();
         let notes = notes::server(&bus, &["actions"]).await;
         let mut config = Config::new(Connector::new(Trust::System));
         config.relay = Some("ws://127.0.0.1:1".parse().unwrap());
         config.deadlines.advert = patience;
-        let radio = Radio::Memory(MemoryRadio::new(Conditions::default()).unwrap());
         let sources = Sources {
             clock: Arc::new(|| 1_800_000_000),
             rng: Arc::new(|| Box::new(ChaCha20Rng::seed_from_u64(7))),
@@ -125,6 +132,7 @@ async fn a_code_is_announced_its_page_opened_and_the_request_cancelled() {
     assert_eq!(app, "Passkeys");
     assert_eq!(summary, "Save a passkey for bank.example, account anna");
     assert!(body.contains("Did you start this?") && !body.contains("FIDO:/"), "{body}");
+    assert!(!body.contains("near"), "nothing about where, with a radio of this machine: {body}");
     assert_eq!(actions, ["default", "", "button0", "Cancel", "button1", "Show the code"]);
     // A token for another's notification is not ours, nor one of any length.
     for (id, token) in [(9_u32, "theirs".to_owned()), (1, "x".repeat(1000)), (1, "ours".to_owned())]
@@ -148,6 +156,29 @@ async fn a_code_is_announced_its_page_opened_and_the_request_cancelled() {
     let closed: u32 =
         world.notes.called("CloseNotification", 1).await.body().deserialize().unwrap();
     assert_eq!(closed, 1);
+    world.ends().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_phone_that_has_to_be_near_another_machine_is_asked_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("radio");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let shares = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        // A report of three bytes: it listens, with a real radio.
+        stream.write_all(&[3, 1, 0, 0]).await.unwrap();
+        std::future::pending::<()>().await;
+    });
+    let radio = Radio::Remote(RemoteRadio::new(socket));
+    let world = World::with(radio, Words::Full, PATIENCE).await;
+    let mut asking = world.asks();
+    let (.., body, _, _, _) = notes::shown(&world.notes, 1).await;
+    assert!(body.contains("There is a code to scan"), "{body}");
+    assert!(body.contains("near that one, not near this one"), "{body}");
+    world.service.cancel(asking.id()).unwrap();
+    over(&mut asking).await;
+    shares.abort();
     world.ends().await;
 }
 

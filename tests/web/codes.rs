@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
+use cabled::ble::Radio;
+use cabled::ble::remote::RemoteRadio;
 use cabled::cli::image;
 use cabled::testbed::{Answer, Choice, Script};
 use serde_json::json;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::UnixListener;
 
 use crate::browser::Browser;
 use crate::devtools::Page;
@@ -55,6 +59,8 @@ async fn a_code_is_read_from_the_screen_and_the_page_follows_to_the_end() {
     ] {
         assert!(words.contains(wanted), "{wanted}: {words}");
     }
+    let elsewhere = page.value("document.querySelector('.elsewhere')").await;
+    assert_eq!(elsewhere, json!(null), "nothing about where, with a radio of this machine");
     let code = asking.code().to_owned();
     assert_eq!(page.value("document.querySelector('.code code').textContent").await, code);
     assert!(
@@ -102,6 +108,34 @@ async fn a_code_is_read_from_the_screen_and_the_page_follows_to_the_end() {
     size(page, 360, false).await;
     picture(page, "laptop-done-narrow").await;
     fits(page).await;
+    browser.end().await;
+    laptop.end().await.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_code_that_another_machine_listens_for_says_where_the_phone_has_to_be() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("radio");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let shares = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        // A report of three bytes: it listens, with a real radio.
+        stream.write_all(&[3, 1, 0, 0]).await.unwrap();
+        std::future::pending::<()>().await;
+    });
+    let laptop = Laptop::with_radio(Radio::Remote(RemoteRadio::new(socket))).await;
+    let mut browser = Browser::start().await;
+    let page = &mut browser.page;
+    size(page, 360, false).await;
+    open(&laptop, page).await;
+    let mut asking = laptop.registers("anna");
+    code_is_drawn(page).await;
+    stands(page, "#now article .elsewhere", "near that one, not near this one").await;
+    fits(page).await;
+    picture(page, "laptop-shared-radio-narrow").await;
+    laptop.service.cancel(asking.id()).unwrap();
+    soon("the end", asking.answer()).await.unwrap_err();
+    shares.abort();
     browser.end().await;
     laptop.end().await.stop().await.unwrap();
 }

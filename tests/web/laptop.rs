@@ -52,17 +52,22 @@ fn draw(text: &str) -> Option<String> {
 
 impl Laptop {
     pub(crate) async fn start() -> Self {
-        Self::with(None).await
+        Self::with(None, None).await
+    }
+
+    /// With another radio than the one that the bench's phones are near.
+    pub(crate) async fn with_radio(radio: Radio) -> Self {
+        Self::with(None, Some(radio)).await
     }
 
     /// Beside a tunnel service that never says a word.
     pub(crate) async fn with_silent_relay() -> (Self, TcpListener) {
         let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("ws://{}", silent.local_addr().unwrap());
-        (Self::with(Some(url)).await, silent)
+        (Self::with(Some(url), None).await, silent)
     }
 
-    async fn with(relay: Option<String>) -> Self {
+    async fn with(relay: Option<String>, radio: Option<Radio>) -> Self {
         let sources = cabled::authenticator::service::Sources {
             clock: Arc::new(|| Timestamp::from(SystemTime::now())),
             rng: Arc::new(|| Box::new(rand_core::OsRng)),
@@ -72,7 +77,7 @@ impl Laptop {
         let mut config = Config::new(Connector::new(Trust::Only(bench.authority().to_owned())));
         let relay = relay.unwrap_or_else(|| bench.relay().to_string());
         config.relay = Some(relay.parse().unwrap());
-        let radio = Radio::open(&bench.air().parse().unwrap()).unwrap();
+        let radio = radio.unwrap_or_else(|| Radio::open(&bench.air().parse().unwrap()).unwrap());
         let now = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
         let sources =
             Sources { clock: Arc::new(now), rng: Arc::new(|| Box::new(rand_core::OsRng)) };

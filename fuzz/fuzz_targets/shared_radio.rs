@@ -15,7 +15,8 @@ fuzz_target!(|data: &[u8]| {
     let (frames, most) = fuzz_frames(bytes, piece);
     assert!(most <= MOST_HELD, "{most} bytes held");
     assert_eq!(frames, fuzz_frames(bytes, bytes.len()).0, "the cut matters");
-    let again: Vec<u8> = frames.iter().flat_map(|frame| [&[frame.len() as u8], &frame[..]].concat()).collect();
+    let again: Vec<u8> =
+        frames.iter().flat_map(|frame| [&[frame.len() as u8], &frame[..]].concat()).collect();
     assert!(bytes.starts_with(&again), "not what was received");
     for message in frames.iter().map(Vec::as_slice).chain([bytes]) {
         for encoded in fuzz_messages(message).into_iter().flatten() {

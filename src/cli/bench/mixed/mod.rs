@@ -38,9 +38,9 @@ const MAKERS: u8 = 4;
 const HOMES: u32 = 16;
 /// From where the metrics are read.
 const JUDGE: Ipv4Addr = Ipv4Addr::new(127, 0, 3, 1);
-/// Memory is looked at so often in a run, and at least each half minute.
+/// Memory is looked at so often in a run, and at least every five seconds: what is under way falls to nothing for moments only.
 const LOOKS: u32 = 20;
-const LOOK_EVERY: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How often the metrics are asked whether all is counted.
 const ASK_EVERY: Duration = Duration::from_millis(100);
 

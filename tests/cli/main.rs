@@ -14,6 +14,7 @@ mod doctor;
 mod endurance;
 mod enroll;
 mod interrupted;
+mod keyring;
 mod link;
 mod linked;
 mod offline;

@@ -211,9 +211,14 @@ impl Key {
         self.nearby.as_mut().unwrap().watcher.begins(start);
     }
 
+    /// Whether the passkeys are on a phone nearby, and the laptop has receipts.
+    pub(crate) fn is_nearby(&self) -> bool {
+        self.nearby.is_some()
+    }
+
     /// Waits until the program has asked, if that is told apart from the question to the owner.
     pub(crate) fn is_asked(&mut self) {
-        if self.nearby.is_some() {
+        if self.is_nearby() {
             self.shows("A program wants to ");
         }
     }

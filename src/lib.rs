@@ -36,7 +36,7 @@ pub mod frontend;
 mod hex;
 #[cfg(any(feature = "authenticator", feature = "client"))]
 pub mod journal;
-#[cfg(any(feature = "authenticator", feature = "client"))]
+#[cfg(any(feature = "acme", feature = "authenticator", feature = "client"))]
 pub mod printable;
 #[cfg(feature = "relay")]
 pub mod relay;

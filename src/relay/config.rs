@@ -15,8 +15,11 @@ use crate::hybrid::tunnel::RoutingId;
 pub struct Config {
     /// Where to listen; port 0 lets the system choose.
     pub listen: SocketAddr,
-    /// Certificate and key; without them the relay speaks plain `ws://`.
+    /// Certificate and key; without them and [`Self::acme`] the relay speaks plain `ws://`.
     pub tls: Option<TlsFiles>,
+    /// Who gives the relay its certificate; by default nobody does. In place of [`Self::tls`], and only with the
+    /// feature `acme`.
+    pub acme: Option<AcmeConfig>,
     /// How often to look whether those files have changed. Default 5 seconds.
     pub tls_poll: Duration,
     /// Where `/healthz`, `/readyz` and `/metrics` are, in place of where the tunnels are. Plain HTTP.
@@ -36,6 +39,29 @@ pub struct Config {
     pub cluster: Option<ClusterConfig>,
     /// What clients may ask of it.
     pub limits: Limits,
+}
+
+/// How a relay gets its certificate by ACME (RFC 8555). The server asks for proof over HTTP, where
+/// [`Config::redirect_listen`] is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AcmeConfig {
+    /// The names that the certificate is for.
+    pub domains: Vec<String>,
+    /// A mail address where the server's people reach those of this relay.
+    pub contact: Option<String>,
+    /// Where account, certificate and keys are kept: a folder of this relay alone.
+    pub folder: PathBuf,
+    /// The URL of the server's directory.
+    pub directory: String,
+    /// The authorities, PEM, of which one has to vouch for the server's certificate; by default those of the system.
+    pub authority: Option<PathBuf>,
+    /// Whether whoever runs this relay agrees to the server's terms.
+    pub terms_agreed: bool,
+}
+
+impl AcmeConfig {
+    /// The directory of Let's Encrypt.
+    pub const LETS_ENCRYPT: &str = "https://acme-v02.api.letsencrypt.org/directory";
 }
 
 /// Where the nodes of a cluster meet, and as whom this one comes there.
@@ -86,6 +112,7 @@ impl Config {
         Self {
             listen,
             tls: None,
+            acme: None,
             tls_poll: Duration::from_secs(5),
             metrics_listen: None,
             redirect_listen: None,

@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use super::acme::Acme;
 use super::cluster::Cluster;
 use super::config::Limits;
 use super::contact::{self, Bell};
@@ -34,6 +35,8 @@ use crate::hybrid::tunnel::Endpoint;
 pub(super) struct Shared {
     pub(super) limits: Limits,
     pub(super) tls: Option<Arc<Reloading>>,
+    /// Who gives it its certificate, if it is not from files.
+    pub(super) acme: Option<Acme>,
     /// Whether the pages for operators have a listener of their own.
     pub(super) pages_apart: bool,
     pub(super) proxies: Proxies,
@@ -65,6 +68,14 @@ impl Shared {
     /// Whether there are tunnels, here or through here.
     pub(super) fn is_busy(&self) -> bool {
         self.registry().census().all > 0 || self.metrics.passages.passing() > 0
+    }
+
+    /// Whether clients can believe who this is, if it gets its certificate by itself.
+    fn is_certified(&self) -> bool {
+        match (&self.acme, &self.tls) {
+            (Some(acme), Some(files)) => acme.is_certified(files),
+            _ => true,
+        }
     }
 
     /// A page that is not for everybody is none here.
@@ -173,7 +184,8 @@ async fn greet(visit: &mut Visit, socket: TcpStream) -> Result<(Socket, Verdict)
     }
     let mut socket = match &shared.tls {
         Some(files) => {
-            let accepted = files.acceptor().accept(socket).await.map_err(|_| Unheard::NoRequest)?;
+            let acceptor = files.acceptor().ok_or(Unheard::NoRequest)?;
+            let accepted = acceptor.accept(socket).await.map_err(|_| Unheard::NoRequest)?;
             Socket::Tls(Box::new(accepted))
         }
         None => Socket::Plain(socket),
@@ -216,6 +228,7 @@ pub(super) fn show(shared: &Shared, page: Page) -> String {
         Page::Ready => page::ready(
             shared.registry().is_full(),
             shared.cluster.as_ref().is_none_or(Cluster::is_held),
+            shared.is_certified(),
         ),
         Page::Metrics => {
             // Taken first, so that no lock is held while the text is written.
@@ -225,6 +238,8 @@ pub(super) fn show(shared: &Shared, page: Page) -> String {
             let cluster = cluster.map(|cluster| [cluster.is_connected(), cluster.is_held()]);
             let mut text = shared.metrics.text(connections, tunnels, listeners, &shared.limits);
             text += &shared.metrics.passages.text(cluster.unwrap_or_default());
+            let validity = shared.tls.as_ref().and_then(|files| files.validity());
+            text += &shared.metrics.certificates.text(validity.map(|validity| validity.until));
             page::metrics(&text)
         }
     }

@@ -33,6 +33,37 @@ pub enum Error {
     /// Certificate or key cannot be used.
     #[error("cannot set up TLS")]
     Tls(#[from] TlsError),
+    /// A certificate by ACME is asked for, and this program was built without.
+    #[error("this program was built without the feature `acme`")]
+    NoAcme,
+    /// There are two places for the certificate.
+    #[error("a certificate from files and one by ACME are both asked for")]
+    TwoCertificates,
+    /// A certificate by ACME without HTTP.
+    #[error("a certificate by ACME needs a listener for HTTP, where its server asks for proof")]
+    NoHttp,
+    /// Nobody agreed to the terms.
+    #[error("nobody agreed to the terms of the ACME server")]
+    NoTerms,
+    /// A setting for ACME cannot be used.
+    #[error("the {what} for ACME cannot be used: it is {value:?}")]
+    AcmeSetting {
+        /// Which.
+        what: &'static str,
+        /// What it is.
+        value: String,
+    },
+    /// A file or folder for ACME cannot be used.
+    #[error("cannot use {path} for ACME")]
+    AcmeFile {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// What TLS with the ACME server needs cannot be used.
+    #[error("cannot set up TLS with the ACME server")]
+    AcmeTls(#[source] TlsError),
     /// A cluster is asked for, and this program was built without.
     #[error("this program was built without the feature `cluster`")]
     NoCluster,

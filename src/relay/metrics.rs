@@ -7,6 +7,7 @@ use std::fmt::{Display, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::cause::Cause;
+use super::certificates::Certificates;
 use super::config::Limits;
 use super::passages::Passages;
 use super::registry::Census;
@@ -74,6 +75,8 @@ pub(super) struct Metrics {
     bytes: AtomicU64,
     /// What goes between this node and others.
     pub(super) passages: Passages,
+    /// Those that were asked for.
+    pub(super) certificates: Certificates,
     /// Certificates that were read again, and those that could not be used.
     reloads: [AtomicU64; 2],
 }
@@ -90,6 +93,7 @@ impl Metrics {
             messages: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             passages: Passages::default(),
+            certificates: Certificates::default(),
             reloads: [const { AtomicU64::new(0) }; 2],
         }
     }

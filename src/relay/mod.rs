@@ -14,11 +14,11 @@
 //! reads and answers request heads; `connection` leads one connection through both; `tunnel` makes
 //! it host or guest, and `pipe` is what runs afterwards; `contact` is for those who listen and ring, whom
 //! `listeners` knows; `side` answers what is no tunnel on
-//! listeners of its own. The relay sees addresses, times and sizes, never contents: those are sealed.
+//! listeners of its own; `acme` gets certificates (`unissued` where it is not built in). The relay sees addresses, times and sizes, never contents: those are sealed.
 //!
 //! | answer | when |
 //! |---|---|
-//! | 200 | `/`, `/healthz`, `/metrics`, and `/readyz` (503 with as many tunnels as allowed, or draining) |
+//! | 200 | `/`, `/healthz`, `/metrics`, and `/readyz` (503 with as many tunnels as allowed, without a certificate by ACME, or draining) |
 //! | 400 | not HTTP/1.1, no upgrade, a bad key, no `fido.cable`; a ring without payload; what a named proxy says of its client |
 //! | 404 | a path or id that no tunnel service has; nobody waits under that tunnel and routing id |
 //! | 404 | no phone listens under that contact id: it may again, so 410 would be wrong |
@@ -43,7 +43,14 @@ mod cluster;
 #[cfg(feature = "cluster")]
 mod cluster;
 
+#[cfg(feature = "acme")]
+mod acme;
+#[cfg(not(feature = "acme"))]
+#[path = "unissued.rs"]
+mod acme;
+
 mod cause;
+mod certificates;
 mod config;
 mod connection;
 mod contact;
@@ -67,6 +74,7 @@ mod status;
 mod stop;
 mod tls;
 mod tunnel;
+mod validity;
 mod visitors;
 
 use std::future::Future;
@@ -83,7 +91,7 @@ use self::connection::{Shared, Visit};
 use self::side::Beside;
 use crate::hybrid::tunnel::RoutingId;
 
-pub use self::config::{ClusterConfig, ClusterIdentity, Config, Limits};
+pub use self::config::{AcmeConfig, ClusterConfig, ClusterIdentity, Config, Limits};
 pub use self::error::Error;
 #[cfg(fuzzing)]
 pub use self::http::fuzz_request_head;
@@ -125,7 +133,7 @@ impl Relay {
     ///
     /// Any of [`Error`].
     pub async fn bind(config: Config) -> Result<Self, Error> {
-        let shared = setup::shared(&config)?;
+        let shared = setup::prepared(&config)?;
         let listener = listen(config.listen).await?;
         Self::with(listener, config, shared).await
     }
@@ -141,7 +149,7 @@ impl Relay {
         listener.set_nonblocking(true).map_err(failed)?;
         let listener = Bound(TcpListener::from_std(listener).map_err(failed)?, listen);
         let config = Config { listen, ..config };
-        let shared = setup::shared(&config)?;
+        let shared = setup::prepared(&config)?;
         Self::with(listener, config, shared).await
     }
 
@@ -210,6 +218,8 @@ impl Relay {
             let port = self.local_addr().port();
             beside.push(Box::pin(side::redirects(listener, self.shared.clone(), port)));
         }
+        beside.push(Box::pin(side::changes(self.shared.clone(), self.tls_poll)));
+        beside.push(Box::pin(side::certificates(self.shared.clone())));
         beside.push(Box::pin(side::others(self.shared.clone(), stop.clone())));
         beside.into_iter().collect()
     }
@@ -230,7 +240,6 @@ impl Relay {
         let (stopper, stop) = stop::channel();
         // Ends with this function, by being dropped.
         let _beside = self.start_beside(&stop);
-        let mut watch = pin!(watch(self.shared.clone(), self.tls_poll));
         let Bound(listener, _) = self.listener;
         let mut connections = JoinSet::new();
         let (mut drain, mut shutdown) = (pin!(drain), pin!(shutdown));
@@ -245,7 +254,6 @@ impl Relay {
                     until = Some(Instant::now() + self.shared.limits.drain.min(LONGEST));
                 }
                 () = passed(until) => break,
-                () = &mut watch => {}
                 Some(ended) = connections.join_next() => report(ended),
                 accepted = listener.accept(), if room => match accepted {
                     Ok((socket, address)) => {
@@ -273,14 +281,6 @@ async fn listen(address: SocketAddr) -> Result<Bound, Error> {
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     Ok(Bound(listener, address))
-}
-
-/// Reads changed certificates; never ends.
-async fn watch(shared: Arc<Shared>, every: Duration) {
-    match shared.tls.clone() {
-        Some(files) => files.watch(every, shared).await,
-        None => std::future::pending().await,
-    }
 }
 
 /// Never, without a time.

@@ -44,8 +44,13 @@ pub(super) fn healthy() -> String {
     response("200 OK", PLAIN, "ok\n")
 }
 
-pub(super) fn ready(full: bool, numbered: bool) -> String {
+pub(super) fn ready(full: bool, numbered: bool, certified: bool) -> String {
     match full {
+        false if !certified => response(
+            "503 Service Unavailable",
+            PLAIN,
+            "not ready: no certificate, see the log about ACME\n",
+        ),
         false if !numbered => response(
             "503 Service Unavailable",
             PLAIN,
@@ -58,6 +63,12 @@ pub(super) fn ready(full: bool, numbered: bool) -> String {
 
 pub(super) fn metrics(text: &str) -> String {
     response("200 OK", PROMETHEUS, text)
+}
+
+/// What the server of an ACME challenge reads.
+#[cfg(feature = "acme")]
+pub(super) fn proof(text: &str) -> String {
+    response("200 OK", "application/octet-stream", text)
 }
 
 /// 308, so that the method stays what it is.

@@ -23,6 +23,13 @@ pub(super) fn instance() -> Result<[u8; 8], Error> {
     draw().map_err(Error::Random)
 }
 
+/// By how much to be late or early, so that not all relays ask at once.
+#[cfg(feature = "acme")]
+pub(super) fn chance() -> u32 {
+    // Without randomness nobody is late.
+    draw().map(u32::from_le_bytes).unwrap_or_default()
+}
+
 /// A tunnel for a laptop that rings; `None` if the system has no randomness.
 pub(super) fn tunnel_id() -> Option<TunnelId> {
     draw().map(TunnelId::new).ok()

@@ -5,23 +5,25 @@
 
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_rustls::TlsAcceptor;
 
 use super::metrics::Metrics;
-use super::tls::{self, TlsError, TlsFiles};
+use super::tls::{Pair, TlsError, TlsFiles};
+use super::validity::Validity;
 
 /// What can be seen of a file without reading it: inode, time of change in seconds and nanoseconds,
 /// length. A link counts as what it leads to.
 type Stamp = (u64, i64, i64, u64);
 
-/// The acceptor in use, and the files that it was made of.
+/// The pair in use, and the files that it was read from.
 pub(super) struct Reloading {
     files: TlsFiles,
-    current: Mutex<TlsAcceptor>,
+    /// None as long as there is none yet.
+    current: Mutex<Option<Pair>>,
     /// Of the files when they were last read, also if in vain.
     seen: Mutex<[Option<Stamp>; 2]>,
 }
@@ -31,13 +33,37 @@ impl Reloading {
     pub(super) fn load(files: TlsFiles) -> Result<Self, TlsError> {
         // Before the files, so that a change meanwhile is seen the next time.
         let seen = Mutex::new(stamps(&files));
-        let current = Mutex::new(tls::acceptor(&files)?);
+        let current = Mutex::new(Some(Pair::read(&files)?));
         Ok(Self { files, current, seen })
     }
 
+    /// The same, for files that may still have to come.
+    pub(super) fn awaiting(files: TlsFiles) -> Self {
+        let seen = Mutex::new(stamps(&files));
+        let current = match Pair::read(&files) {
+            Ok(pair) => Some(pair),
+            Err(TlsError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::warn!(%error, cause, "the stored certificate is not used");
+                None
+            }
+        };
+        Self { files, current: Mutex::new(current), seen }
+    }
+
+    fn current(&self) -> MutexGuard<'_, Option<Pair>> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// What a new connection is to use.
-    pub(super) fn acceptor(&self) -> TlsAcceptor {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(super) fn acceptor(&self) -> Option<TlsAcceptor> {
+        self.current().as_ref().map(|pair| pair.acceptor.clone())
+    }
+
+    /// When the certificate in use is valid.
+    pub(super) fn validity(&self) -> Option<Validity> {
+        self.current().as_ref().and_then(|pair| pair.validity)
     }
 
     /// Looks every so often; never ends.
@@ -48,21 +74,26 @@ impl Reloading {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            let files = self.clone();
-            let looked = tokio::task::spawn_blocking(move || files.look()).await;
-            match looked {
-                Ok(None) => {}
-                Ok(Some(Ok(()))) => {
-                    (*metrics).as_ref().reloaded(true);
-                    tracing::info!("certificate and key were read again");
-                }
-                Ok(Some(Err(error))) => {
-                    (*metrics).as_ref().reloaded(false);
-                    let cause = std::error::Error::source(&error).map(ToString::to_string);
-                    tracing::error!(%error, cause, "the old certificate stays in use");
-                }
-                Err(_) => tracing::error!("reading the certificate ended by a defect of the relay"),
+            self.refresh((*metrics).as_ref()).await;
+        }
+    }
+
+    /// Looks now.
+    pub(super) async fn refresh(self: &Arc<Self>, metrics: &Metrics) {
+        let files = self.clone();
+        let looked = tokio::task::spawn_blocking(move || files.look()).await;
+        match looked {
+            Ok(None) => {}
+            Ok(Some(Ok(()))) => {
+                metrics.reloaded(true);
+                tracing::info!("certificate and key were read again");
             }
+            Ok(Some(Err(error))) => {
+                metrics.reloaded(false);
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::error!(%error, cause, "the old certificate stays in use");
+            }
+            Err(_) => tracing::error!("reading the certificate ended by a defect of the relay"),
         }
     }
 
@@ -74,9 +105,7 @@ impl Reloading {
             return None;
         }
         *seen = now;
-        let loaded = tls::acceptor(&self.files).map(|acceptor| {
-            *self.current.lock().unwrap_or_else(PoisonError::into_inner) = acceptor;
-        });
+        let loaded = Pair::read(&self.files).map(|pair| *self.current() = Some(pair));
         Some(loaded)
     }
 }

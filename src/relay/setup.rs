@@ -5,6 +5,7 @@
 use std::sync::{Arc, Mutex};
 
 use super::LONGEST;
+use super::acme::Acme;
 use super::cluster::Cluster;
 use super::config::{Config, Limits};
 use super::connection::Shared;
@@ -18,19 +19,39 @@ use super::registry::Registry;
 use super::reload::Reloading;
 use super::visitors::Visitors;
 
+/// [`shared`], and makes what the relay needs on the disk.
+pub(super) fn prepared(config: &Config) -> Result<Arc<Shared>, Error> {
+    let shared = shared(config)?;
+    if let Some(acme) = &shared.acme {
+        acme.prepare()?;
+    }
+    Ok(shared)
+}
+
 /// Checks the settings, and loads certificate and key.
 pub(super) fn shared(config: &Config) -> Result<Arc<Shared>, Error> {
     let listen = config.listen;
-    if config.tls.is_none() && !config.allow_plain && !listen.ip().is_loopback() {
+    let plain = config.tls.is_none() && config.acme.is_none();
+    if plain && !config.allow_plain && !listen.ip().is_loopback() {
         return Err(Error::Plain { address: listen });
     }
-    if config.tls.is_none() && config.redirect_listen.is_some() {
+    if plain && config.redirect_listen.is_some() {
         return Err(Error::NoHttps);
+    }
+    if config.tls.is_some() && config.acme.is_some() {
+        return Err(Error::TwoCertificates);
     }
     if config.proxy_protocol && config.trusted_proxies.is_empty() {
         return Err(Error::NoProxy);
     }
-    let tls = config.tls.clone().map(Reloading::load).transpose()?.map(Arc::new);
+    let acme = config.acme.as_ref().map(Acme::new).transpose()?;
+    if acme.is_some() && config.redirect_listen.is_none() {
+        return Err(Error::NoHttp);
+    }
+    let tls = match &acme {
+        Some(acme) => Some(Reloading::awaiting(acme.files())),
+        None => config.tls.clone().map(Reloading::load).transpose()?,
+    };
     let routing_id = config.routing_id.map_or_else(random::routing_id, Ok)?;
     let limits = Limits { life: config.limits.life.min(LONGEST), ..config.limits };
     let waiting = limits.waiting.min(LONGEST);
@@ -41,7 +62,8 @@ pub(super) fn shared(config: &Config) -> Result<Arc<Shared>, Error> {
     let networks = config.trusted_proxies.clone();
     Ok(Arc::new(Shared {
         limits,
-        tls,
+        tls: tls.map(Arc::new),
+        acme,
         pages_apart: config.metrics_listen.is_some(),
         proxies: Proxies { networks, header: config.proxy_protocol },
         registry: Mutex::new(registry),

@@ -5,6 +5,7 @@
 use std::net::Ipv6Addr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use httparse::{EMPTY_HEADER, Request, Status as Parsed};
 use tokio::net::{TcpListener, TcpStream};
@@ -44,7 +45,25 @@ pub(super) async fn pages(listener: TcpListener, shared: Arc<Shared>) {
 
 /// Sends whoever comes to `https://` at `port`; never ends.
 pub(super) async fn redirects(listener: TcpListener, shared: Arc<Shared>, port: u16) {
-    serve(listener, shared, Arc::new(move |head| redirect(head, port))).await;
+    let asked = shared.clone();
+    let answer: Answer = Arc::new(move |head| {
+        redirect(head, port, |path| asked.acme.as_ref().and_then(|acme| acme.answer(path)))
+    });
+    serve(listener, shared, answer).await;
+}
+
+/// Reads changed certificates.
+pub(super) async fn changes(shared: Arc<Shared>, every: Duration) {
+    if let Some(files) = shared.tls.clone() {
+        files.watch(every, shared).await;
+    }
+}
+
+/// Gets certificates, if that is asked for.
+pub(super) async fn certificates(shared: Arc<Shared>) {
+    if let Some(acme) = &shared.acme {
+        acme.run(shared.clone()).await;
+    }
 }
 
 /// Takes part in a cluster, if there is one.
@@ -95,12 +114,17 @@ async fn one(mut socket: TcpStream, answer: Answer) {
     }
 }
 
-fn redirect(head: &[u8], port: u16) -> Option<String> {
+/// `proof` may have an answer of its own for a path.
+fn redirect(head: &[u8], port: u16, proof: impl FnOnce(&str) -> Option<String>) -> Option<String> {
     let mut headers = [EMPTY_HEADER; MAX_HEADERS];
     let mut request = Request::new(&mut headers);
     match request.parse(head) {
         Ok(Parsed::Partial) => None,
         Ok(Parsed::Complete(_)) => {
+            let path = request.path.filter(|_| request.method == Some("GET"));
+            if let Some(answer) = path.and_then(proof) {
+                return Some(answer);
+            }
             let location = location(&request, port);
             Some(location.map_or_else(|| Status::BadRequest.response(), |to| page::moved(&to)))
         }
@@ -154,7 +178,7 @@ mod tests {
 
     fn to(target: &str, host: &str, port: u16) -> Option<String> {
         let head = format!("GET {target} HTTP/1.1\r\n{host}\r\n\r\n");
-        let answer = redirect(head.as_bytes(), port).unwrap();
+        let answer = redirect(head.as_bytes(), port, |_| None).unwrap();
         let moved = answer.starts_with("HTTP/1.1 308 Permanent Redirect\r\n");
         assert!(moved || answer.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{answer}");
         let location = answer.split("\r\n").find_map(|line| line.strip_prefix("Location: "));
@@ -196,7 +220,20 @@ mod tests {
         }
         let long = format!("Host: {}", "a".repeat(254));
         assert_eq!(to("/", &long, 443), None);
-        assert_eq!(redirect(b"GET / HTTP/1.1\r\nHost: a\r\n", 443), None);
-        assert!(redirect(b"\x16\x03\x01\x02\x00", 443).unwrap().starts_with("HTTP/1.1 400 "));
+        let judge = |head: &[u8]| redirect(head, 443, |_| None);
+        assert_eq!(judge(b"GET / HTTP/1.1\r\nHost: a\r\n"), None);
+        assert!(judge(b"\x16\x03\x01\x02\x00").unwrap().starts_with("HTTP/1.1 400 "));
+    }
+
+    #[test]
+    fn a_path_with_an_answer_of_its_own_goes_nowhere_else() {
+        let judge = |head: &[u8]| {
+            redirect(head, 443, |path| (path == "/proof").then(|| "proof".to_owned())).unwrap()
+        };
+        assert_eq!(judge(b"GET /proof HTTP/1.1\r\n\r\n"), "proof");
+        for other in ["POST /proof", "GET /proofs"] {
+            let head = format!("{other} HTTP/1.1\r\nHost: a\r\n\r\n");
+            assert!(judge(head.as_bytes()).starts_with("HTTP/1.1 308 "), "{other}");
+        }
     }
 }

@@ -11,6 +11,8 @@ use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
+use super::validity::Validity;
+
 /// Where the relay's certificate and key are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsFiles {
@@ -49,8 +51,40 @@ pub enum TlsError {
     Pair(#[source] rustls::Error),
 }
 
-pub(super) fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, TlsError> {
-    let (certificates, key) = (read_certificates(&files.certificate)?, read_key(&files.key)?);
+/// Certificate and key, ready for connections.
+pub(super) struct Pair {
+    pub(super) acceptor: TlsAcceptor,
+    /// Of the certificate; unknown if it has a form that only rustls can read.
+    pub(super) validity: Option<Validity>,
+}
+
+impl Pair {
+    /// Reads both.
+    pub(super) fn read(files: &TlsFiles) -> Result<Self, TlsError> {
+        Self::of(read_certificates(&files.certificate)?, read_key(&files.key)?)
+    }
+
+    /// Both from one text.
+    #[cfg(feature = "acme")]
+    pub(super) fn parse(pem: &[u8]) -> Result<Self, pem::Error> {
+        let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+        Self::of(certificates?, PrivateKeyDer::from_pem_slice(pem)?)
+            .map_err(|_| pem::Error::NoItemsFound)
+    }
+
+    fn of(
+        certificates: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+    ) -> Result<Self, TlsError> {
+        let validity = certificates.first().and_then(|certificate| Validity::of(certificate));
+        Ok(Self { acceptor: acceptor(certificates, key)?, validity })
+    }
+}
+
+fn acceptor(
+    certificates: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<TlsAcceptor, TlsError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -66,13 +100,7 @@ pub(super) fn check_client(
     authority: Option<&Path>,
     identity: Option<&TlsFiles>,
 ) -> Result<(), TlsError> {
-    let mut believed = rustls::RootCertStore::empty();
-    if let Some(path) = authority {
-        for certificate in read_certificates(path)? {
-            let missing = |_| TlsError::NoCertificate { path: path.to_owned() };
-            believed.add(certificate).map_err(missing)?;
-        }
-    }
+    let believed = authority.map_or_else(|| Ok(rustls::RootCertStore::empty()), authorities)?;
     let Some(TlsFiles { certificate, key }) = identity else { return Ok(()) };
     let (certificates, key) = (read_certificates(certificate)?, read_key(key)?);
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -82,6 +110,17 @@ pub(super) fn check_client(
             builder.with_root_certificates(believed).with_client_auth_cert(certificates, key)
         });
     config.map(drop).map_err(TlsError::Pair)
+}
+
+/// The authorities in a file.
+#[cfg(any(feature = "acme", feature = "cluster"))]
+pub(super) fn authorities(path: &Path) -> Result<rustls::RootCertStore, TlsError> {
+    let mut believed = rustls::RootCertStore::empty();
+    for certificate in read_certificates(path)? {
+        let missing = |_| TlsError::NoCertificate { path: path.to_owned() };
+        believed.add(certificate).map_err(missing)?;
+    }
+    Ok(believed)
 }
 
 fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
@@ -119,7 +158,7 @@ mod tests {
         let strange = write("strange.pem", &other.signing_key.serialize_pem());
         let empty = write("empty.pem", "");
         let with = |certificate: &Path, key: &Path| {
-            acceptor(&TlsFiles { certificate: certificate.into(), key: key.into() }).map(|_| ())
+            Pair::read(&TlsFiles { certificate: certificate.into(), key: key.into() }).map(|_| ())
         };
         assert!(with(&certificate, &key).is_ok());
         assert!(matches!(with(&certificate, &strange), Err(TlsError::Pair(_))));

@@ -199,3 +199,20 @@ fn the_units_are_correct_and_closely_confined() {
     let (confined, text) = verdict.unwrap();
     assert!(confined && text.contains("Overall exposure level"), "{text}");
 }
+
+#[test]
+fn a_certificate_by_acme_needs_the_feature_and_somebody_who_agrees_to_terms() {
+    let folder = tempfile::tempdir().unwrap();
+    let words = ["relay", "--check-config", "--redirect-listen", "127.0.0.1:0"];
+    let mut command = binary();
+    command.args(words).env("CABLED_RELAY_ACME_DOMAIN", "relay.example,cable.ua5v.com");
+    command.env("CABLED_RELAY_ACME_FOLDER", folder.path());
+    let (error, hint) = Program::of(command).end().failed(2);
+    let (why, what) = match cfg!(feature = "acme") {
+        true => ("nobody agreed to the terms", "--acme-agree-to-terms"),
+        false => ("built without the feature `acme`", "--features acme"),
+    };
+    assert!(error.contains(why) && hint.contains(what), "{error} {hint}");
+    let (error, hint) = run(&["relay", "--acme-folder", "/nonexistent"]).failed(2);
+    assert!(error.contains("no name") && hint.contains("--acme-domain"), "{error} {hint}");
+}

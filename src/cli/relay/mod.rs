@@ -1,5 +1,6 @@
 //! `cabled relay`: the tunnel service, and the name that one of its own would have.
 
+mod acme;
 mod cluster;
 mod options;
 mod settings;
@@ -134,11 +135,31 @@ fn advice(error: &relay::Error) -> Failure {
         }
         E::Plain { .. } => (
             Status::Usage,
-            "give --tls-cert and --tls-key, or --allow-plain behind a proxy that ends TLS",
+            "give --tls-cert and --tls-key, or --acme-domain, or --allow-plain behind a proxy that ends TLS",
         ),
         E::NoHttps => {
             (Status::Usage, "give --tls-cert and --tls-key, or leave --redirect-listen out")
         }
+        E::NoAcme => {
+            (Status::Usage, "build with --features acme, or take the Debian package, which has it")
+        }
+        E::TwoCertificates => {
+            (Status::Usage, "leave --tls-cert and --tls-key out, or --acme-domain")
+        }
+        E::NoHttp => (
+            Status::Usage,
+            "give --redirect-listen, an address to which port 80 of --acme-domain leads",
+        ),
+        E::NoTerms => (
+            Status::Usage,
+            "read them (Let's Encrypt's are at https://letsencrypt.org/repository), and give --acme-agree-to-terms",
+        ),
+        E::AcmeSetting { .. } => (
+            Status::Usage,
+            "--acme-domain takes names without *, --acme-contact an address, --acme-directory https://HOST/PATH",
+        ),
+        E::AcmeFile { .. } => (Status::Storage, "check --acme-folder and what is in it"),
+        E::AcmeTls(_) => (Status::Storage, "check the PEM file of --acme-tls-ca"),
         E::NoProxy => (Status::Usage, "name the proxies with --trusted-proxy"),
         E::NoCluster => (
             Status::Usage,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args};
 
+use super::acme::Acme;
 use super::cluster::Cluster;
 use crate::cli::failure::{Failure, Status};
 use crate::hybrid::tunnel::RoutingId;
@@ -26,7 +27,9 @@ pub(super) struct Options {
     /// Where /metrics, /readyz and /healthz are, in place of where the tunnels are; plain HTTP
     #[arg(long, value_name = "ADDR")]
     metrics_listen: Option<SocketAddr>,
-    /// Where to send HTTP to HTTPS; only with --tls-cert
+    #[command(flatten)]
+    acme: Acme,
+    /// Where to send HTTP to HTTPS; only with --tls-cert or --acme-domain
     #[arg(long, value_name = "ADDR")]
     redirect_listen: Option<SocketAddr>,
     /// Speak plain ws:// on an address that others can reach: behind a proxy that ends TLS
@@ -125,6 +128,7 @@ impl Options {
     pub(super) fn config(&self) -> Result<Config, Failure> {
         Ok(Config {
             tls: self.tls()?,
+            acme: self.acme.config()?,
             metrics_listen: self.metrics_listen,
             redirect_listen: self.redirect_listen,
             allow_plain: self.allow_plain,

@@ -218,7 +218,6 @@ impl Relay {
             let port = self.local_addr().port();
             beside.push(Box::pin(side::redirects(listener, self.shared.clone(), port)));
         }
-        beside.push(Box::pin(side::changes(self.shared.clone(), self.tls_poll)));
         beside.push(Box::pin(side::certificates(self.shared.clone())));
         beside.push(Box::pin(side::others(self.shared.clone(), stop.clone())));
         beside.into_iter().collect()
@@ -240,6 +239,7 @@ impl Relay {
         let (stopper, stop) = stop::channel();
         // Ends with this function, by being dropped.
         let _beside = self.start_beside(&stop);
+        let mut changes = pin!(side::changes(self.shared.clone(), self.tls_poll));
         let Bound(listener, _) = self.listener;
         let mut connections = JoinSet::new();
         let (mut drain, mut shutdown) = (pin!(drain), pin!(shutdown));
@@ -254,6 +254,7 @@ impl Relay {
                     until = Some(Instant::now() + self.shared.limits.drain.min(LONGEST));
                 }
                 () = passed(until) => break,
+                () = &mut changes => {}
                 Some(ended) = connections.join_next() => report(ended),
                 accepted = listener.accept(), if room => match accepted {
                     Ok((socket, address)) => {

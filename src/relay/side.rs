@@ -52,10 +52,11 @@ pub(super) async fn redirects(listener: TcpListener, shared: Arc<Shared>, port: 
     serve(listener, shared, answer).await;
 }
 
-/// Reads changed certificates.
+/// Reads changed certificates; never ends.
 pub(super) async fn changes(shared: Arc<Shared>, every: Duration) {
-    if let Some(files) = shared.tls.clone() {
-        files.watch(every, shared).await;
+    match shared.tls.clone() {
+        Some(files) => files.watch(every, shared).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -191,11 +191,11 @@ where
             _ => None,
         };
         self.unacknowledged = Some(reply.outcome);
-        self.transaction.handle(Input::Response(&reply.bytes), now)?;
-        match agreed.and_then(|credential| self.link(&credential)) {
-            Some(info) => self.transaction.handle(Input::Update(Some(&info)), now),
-            None => Ok(()),
+        // First, because a laptop that has its answer may hang up at once.
+        if let Some(info) = agreed.and_then(|credential| self.link(&credential)) {
+            self.transaction.handle(Input::Update(Some(&info)), now)?;
         }
+        self.transaction.handle(Input::Response(&reply.bytes), now)
     }
 
     async fn perform(&mut self) -> Result<(), Error> {

@@ -85,7 +85,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use self::connection::{Shared, Visit};
 use self::side::Beside;
@@ -239,10 +239,10 @@ impl Relay {
         let (stopper, stop) = stop::channel();
         // Ends with this function, by being dropped.
         let _beside = self.start_beside(&stop);
-        let mut changes = pin!(side::changes(self.shared.clone(), self.tls_poll));
         let Bound(listener, _) = self.listener;
         let mut connections = JoinSet::new();
         let (mut drain, mut shutdown) = (pin!(drain), pin!(shutdown));
+        let mut changes = pin!(side::changes(self.shared.clone(), self.tls_poll));
         let mut until: Option<Instant> = None;
         while until.is_none() || self.shared.is_busy() {
             // A joined tunnel is one task and two connections.
@@ -253,7 +253,7 @@ impl Relay {
                     self.shared.registry().drain();
                     until = Some(Instant::now() + self.shared.limits.drain.min(LONGEST));
                 }
-                () = passed(until) => break,
+                () = stop::passed(until) => break,
                 () = &mut changes => {}
                 Some(ended) = connections.join_next() => report(ended),
                 accepted = listener.accept(), if room => match accepted {
@@ -282,14 +282,6 @@ async fn listen(address: SocketAddr) -> Result<Bound, Error> {
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     Ok(Bound(listener, address))
-}
-
-/// Never, without a time.
-async fn passed(until: Option<Instant>) {
-    match until {
-        Some(until) => sleep_until(until).await,
-        None => std::future::pending().await,
-    }
 }
 
 /// A connection that panicked takes only itself down, but should be heard of.

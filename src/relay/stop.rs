@@ -1,8 +1,9 @@
-//! The signal by which a stopping relay ends its connections.
+//! The signal by which a stopping relay ends its connections, and the time until which it drains.
 //!
 //! Depends on tokio only.
 
 use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
 
 /// Receives the signal; one per connection.
 #[derive(Debug, Clone)]
@@ -15,6 +16,14 @@ pub(super) struct Stopper(watch::Sender<bool>);
 pub(super) fn channel() -> (Stopper, Stop) {
     let (sender, receiver) = watch::channel(false);
     (Stopper(sender), Stop(receiver))
+}
+
+/// Waits until a time has come; for ever, without one.
+pub(super) async fn passed(until: Option<Instant>) {
+    match until {
+        Some(until) => sleep_until(until).await,
+        None => std::future::pending().await,
+    }
 }
 
 impl Stopper {

@@ -50,3 +50,5 @@ pub mod symbol;
 pub mod testbed;
 #[cfg(all(any(feature = "authenticator", feature = "client"), target_os = "linux"))]
 pub mod uhid;
+#[cfg(any(feature = "acme", feature = "client"))]
+mod whole;

@@ -150,7 +150,7 @@ pub fn main() -> ExitCode {
         Err(relay::Fault::Settings(failure)) => return usage::failed(&failure),
     };
     let ui = Ui::new(cli.global.json, cli.global.quiet);
-    start_logging(&cli.global);
+    start_logging(&cli.global, ui);
     let result = runtime().and_then(|runtime| {
         let result = runtime.block_on(cli.command.run(ui));
         // A blocked read of standard input must not keep the program from ending.
@@ -176,7 +176,7 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 }
 
 /// Logs of this program alone: other crates' may hold what is on the wire.
-fn start_logging(global: &Global) {
+fn start_logging(global: &Global, ui: Ui) {
     let level = match global.verbose {
         0 => LevelFilter::WARN,
         1 => LevelFilter::DEBUG,
@@ -185,6 +185,7 @@ fn start_logging(global: &Global) {
     let filter = Targets::new().with_target("cabled", level);
     let registry = tracing_subscriber::registry().with(filter);
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let layer = layer.with_ansi(ui.is_coloured());
     match global.json {
         true => registry.with(layer.json()).init(),
         false => registry.with(layer.with_target(false)).init(),

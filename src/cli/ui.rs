@@ -26,6 +26,11 @@ impl Ui {
         Self { json, quiet, colour: !json && !no_colour && io::stderr().is_terminal() }
     }
 
+    /// Whether standard error may have colours.
+    pub(crate) fn is_coloured(self) -> bool {
+        self.colour
+    }
+
     /// Whether machines read.
     pub(crate) fn is_json(self) -> bool {
         self.json

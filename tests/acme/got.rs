@@ -39,6 +39,7 @@ fn the_first_certificate_comes_from_nothing_and_is_kept() {
     let account = account["key_pkcs8"].as_str().unwrap();
     let said = relay.said();
     assert!(said.contains("there is no certificate for localhost yet"), "{said}");
+    assert!(!said.contains('\u{1b}'), "colours are for terminals: {said}");
     for secret in key.lines().filter(|line| line.len() > 10).chain([account]) {
         assert!(!said.contains(secret), "{said}");
     }

@@ -6,10 +6,9 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use rustls::pki_types::pem::PemObject as _;
+use cabled::channel::tls::{Trust, client_config};
 use rustls::pki_types::{CertificateDer, ServerName};
 use tempfile::TempDir;
 
@@ -166,16 +165,9 @@ pub(crate) fn ask(
     authority: &Path,
     path: &str,
 ) -> Result<(CertificateDer<'static>, String), std::io::Error> {
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(authority).unwrap()).unwrap();
-    let provider = rustls::crypto::aws_lc_rs::default_provider().into();
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let config = client_config(&Trust::Only(authority.to_owned())).unwrap();
     let name = ServerName::try_from("localhost").unwrap();
-    let client = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
+    let client = rustls::ClientConnection::new(config, name).unwrap();
     let socket = TcpStream::connect(("127.0.0.1", port))?;
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut stream = rustls::StreamOwned::new(client, socket);

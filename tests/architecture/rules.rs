@@ -15,6 +15,7 @@ const ROLE: &[&str] = &[
     "uhid",
     "journal",
     "printable",
+    "whole",
 ];
 
 /// Who may import whom, by the first folder or file below `src/`. An entry of two words allows
@@ -32,11 +33,15 @@ pub(crate) const LAYERS: &[(&str, &[&str])] = &[
     ("printable", &[]),
     ("splitmix", &[]),
     ("symbol", &[]),
+    ("whole", &[]),
     ("client", ROLE),
     ("uhid", &["ctap"]),
     ("authenticator", ROLE),
     ("frontend", &["client", "authenticator", "ctap", "hex", "secret"]),
-    ("relay", &["hex", "hybrid::tunnel", "hybrid::listen", "hybrid::linking", "printable"]),
+    (
+        "relay",
+        &["hex", "hybrid::tunnel", "hybrid::listen", "hybrid::linking", "printable", "whole"],
+    ),
     (
         "testbed",
         &[

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use cabled::ble::memory::MemoryRadio;
-use cabled::ble::remote::RemoteRadio;
 use cabled::ble::{Conditions, Radio};
 use cabled::channel::tls::Trust;
 use cabled::channel::websocket::Connector;
@@ -19,8 +18,6 @@ use cabled::desktop::notify::Notifier;
 use cabled::testbed::PrivateBus;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng as _;
-use tokio::io::AsyncWriteExt as _;
-use tokio::net::UnixListener;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use zbus::message::Message;
@@ -29,6 +26,7 @@ use zbus::zvariant::{OwnedValue, Value};
 use crate::fake::{self, Fake, PATIENCE, Reply};
 use crate::notes;
 use crate::picture::REQUEST;
+use crate::sharing::silent_radio;
 
 const NOTES: &str = "org.freedesktop.Notifications";
 const NOTES_PATH: &str = "/org/freedesktop/Notifications";
@@ -162,15 +160,7 @@ async fn a_code_is_announced_its_page_opened_and_the_request_cancelled() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_phone_that_has_to_be_near_another_machine_is_asked_there() {
     let folder = tempfile::tempdir().unwrap();
-    let socket = folder.path().join("radio");
-    let listener = UnixListener::bind(&socket).unwrap();
-    let shares = tokio::spawn(async move {
-        let (mut stream, _) = listener.accept().await.unwrap();
-        // A report of three bytes: it listens, with a real radio.
-        stream.write_all(&[3, 1, 0, 0]).await.unwrap();
-        std::future::pending::<()>().await;
-    });
-    let radio = Radio::Remote(RemoteRadio::new(socket));
+    let (radio, shares) = silent_radio(folder.path());
     let world = World::with(radio, Words::Full, PATIENCE).await;
     let mut asking = world.asks();
     let (.., body, _, _, _) = notes::shown(&world.notes, 1).await;

@@ -20,3 +20,5 @@ mod notes;
 mod phone;
 mod picture;
 mod program;
+#[path = "../air/sharing.rs"]
+mod sharing;

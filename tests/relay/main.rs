@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use cabled::channel::tls::{self, Trust};
+use cabled::channel::tls::{self, Trust, client_config};
 use cabled::channel::websocket::{Connector, WebSocketChannel};
 use cabled::channel::{DataChannel, Error, conformance};
 use cabled::hybrid::tunnel::{RoutingId, ServiceUrl, TunnelId};

@@ -62,15 +62,8 @@ async fn secure() -> Secure {
 
 /// The certificate that the relay shows now.
 async fn shown(secure: &Secure) -> CertificateDer<'static> {
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(&secure.authority.certificate).unwrap()).unwrap();
-    let provider = rustls::crypto::aws_lc_rs::default_provider().into();
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    let config = client_config(&Trust::Only(secure.authority.certificate.clone())).unwrap();
+    let connector = tokio_rustls::TlsConnector::from(config);
     let socket = TcpStream::connect(secure.service.address).await.unwrap();
     let name = ServerName::try_from("127.0.0.1").unwrap();
     let socket = connector.connect(name, socket).await.unwrap();

@@ -138,21 +138,12 @@ async fn a_flood_from_behind_a_proxy_is_dropped_and_others_come_through() {
 #[tokio::test]
 async fn the_proxy_protocol_goes_before_tls() {
     use rustls::pki_types::ServerName;
-    use rustls::pki_types::pem::PemObject;
     let authority = Authority::new();
     let files = authority.issue("localhost", false);
     let config = Config { tls: Some(files), ..behind("127.0.0.1", true) };
     let service = serve(config, Connector::new(Trust::System)).await;
-    let mut roots = rustls::RootCertStore::empty();
-    let root = rustls::pki_types::CertificateDer::from_pem_file(&authority.certificate).unwrap();
-    roots.add(root).unwrap();
-    let provider = rustls::crypto::aws_lc_rs::default_provider().into();
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    let config = client_config(&Trust::Only(authority.certificate.clone())).unwrap();
+    let connector = tokio_rustls::TlsConnector::from(config);
     let mut socket = TcpStream::connect(service.address).await.unwrap();
     socket.write_all(V2).await.unwrap();
     let name = ServerName::try_from("localhost").unwrap();

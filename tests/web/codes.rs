@@ -2,18 +2,15 @@
 
 use std::time::Duration;
 
-use cabled::ble::Radio;
-use cabled::ble::remote::RemoteRadio;
 use cabled::cli::image;
 use cabled::testbed::{Answer, Choice, Script};
 use serde_json::json;
-use tokio::io::AsyncWriteExt as _;
-use tokio::net::UnixListener;
 
 use crate::browser::Browser;
 use crate::devtools::Page;
 use crate::laptop::Laptop;
 use crate::page::{key, picture, size};
+use crate::sharing::silent_radio;
 use crate::soon;
 
 async fn open(laptop: &Laptop, page: &mut Page) {
@@ -115,15 +112,8 @@ async fn a_code_is_read_from_the_screen_and_the_page_follows_to_the_end() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_code_that_another_machine_listens_for_says_where_the_phone_has_to_be() {
     let folder = tempfile::tempdir().unwrap();
-    let socket = folder.path().join("radio");
-    let listener = UnixListener::bind(&socket).unwrap();
-    let shares = tokio::spawn(async move {
-        let (mut stream, _) = listener.accept().await.unwrap();
-        // A report of three bytes: it listens, with a real radio.
-        stream.write_all(&[3, 1, 0, 0]).await.unwrap();
-        std::future::pending::<()>().await;
-    });
-    let laptop = Laptop::with_radio(Radio::Remote(RemoteRadio::new(socket))).await;
+    let (radio, shares) = silent_radio(folder.path());
+    let laptop = Laptop::with_radio(radio).await;
     let mut browser = Browser::start().await;
     let page = &mut browser.page;
     size(page, 360, false).await;

@@ -22,6 +22,8 @@ mod http;
 mod laptop;
 mod page;
 mod phone;
+#[path = "../air/sharing.rs"]
+mod sharing;
 
 use std::time::Duration;
 

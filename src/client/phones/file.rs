@@ -1,8 +1,7 @@
 //! One phone as a file: sealed, bound to its name, replaced whole.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::Path;
 
 use zeroize::Zeroizing;
@@ -15,6 +14,7 @@ use crate::hybrid::linking::{LinkId, LinkedDevice};
 use crate::hybrid::tunnel::{ContactId, TunnelServiceId};
 use crate::sealed;
 use crate::secret::Secret;
+use crate::whole;
 
 /// Bytes of the longest file: a contact ID of 4 KiB, names and keys.
 const MAX_FILE: u64 = 16 << 10;
@@ -44,15 +44,7 @@ pub(super) fn read(file: &Path) -> io::Result<Vec<u8>> {
 /// A file is the old one or the new one, also after a crash.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let unfinished = path.with_extension(format!("{}.new", std::process::id()));
-    let mut options = OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
-    let written = file.write_all(bytes).and_then(|()| file.sync_all());
-    let placed = written.and_then(|()| fs::rename(&unfinished, path));
-    if placed.is_err() {
-        let _already_gone = fs::remove_file(&unfinished);
-    }
-    placed?;
-    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    whole::replace(path, &unfinished, bytes)
 }
 
 /// The secret stands in front, so that it passes through no value that is not wiped.

@@ -4,15 +4,16 @@
 //! replaced as a whole, and certificate and key are one file: whoever is killed in between leaves the old pair.
 //! Depends on the file system.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, ErrorKind, Read as _};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
 use crate::relay::config::AcmeConfig;
 use crate::relay::error::Error;
+use crate::whole;
 
 /// How long a file may be.
 const LONGEST: u64 = 256 << 10;
@@ -93,16 +94,7 @@ impl Folder {
     /// killed leaves at most one behind, which the next takes away.
     pub(super) fn write(&self, kept: Kept, text: &str) -> io::Result<()> {
         let place = self.path(kept);
-        let beside = place.with_extension("new");
-        match fs::remove_file(&beside) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&beside, &place)?;
-        File::open(&self.0)?.sync_all()
+        whole::replace(&place, &place.with_extension("new"), text.as_bytes())
     }
 
     /// The same beside the tasks of the runtime: a disk may be slow.

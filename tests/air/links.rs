@@ -243,6 +243,27 @@ async fn a_phone_that_has_forgotten_is_forgotten_too() {
 }
 
 #[tokio::test]
+async fn the_last_laptop_that_is_forgotten_is_told_so_when_it_rings_and_then_nobody_can() {
+    let pair = Pair::new(true).await;
+    let name = pair.link().await;
+    let id = pair.phone.vault().links().await.unwrap()[0].id;
+    pair.phone.vault().forget_link(id).await.unwrap();
+    assert_eq!(pair.phone.vault().links().await.unwrap(), []);
+    // Also when the phone was locked, or switched off, in between.
+    pair.phone.vault().lock();
+    pair.is(|state| *state == Listening::No).await;
+    pair.phone.vault().unlock(Pin::new(PIN.to_owned()).unwrap()).await.unwrap();
+    pair.is(|state| *state == Listening::Yes).await;
+    let (mut transaction, _) = pair.ring(&name).await;
+    let error = soon("the refusal", transaction.answer()).await.unwrap_err();
+    assert_eq!(cause(&error), "unlinked");
+    assert_eq!(pair.laptop.phones().unwrap().list().await.unwrap(), []);
+    pair.is(|state| *state == Listening::No).await;
+    drop(transaction);
+    pair.over().await;
+}
+
+#[tokio::test]
 async fn a_phone_that_is_locked_cannot_be_rung_and_is_not_forgotten() {
     let pair = Pair::new(true).await;
     let name = pair.link().await;

@@ -1,7 +1,7 @@
 //! Laptops that are remembered: the phone listens for them at its tunnel service, and comes when one rings.
 //!
-//! It listens while its store is open and there is a link; otherwise nobody can ring. A ring asks the user as
-//! a code does, so rings are limited: a laptop that rings all day is no more than a nuisance. Those to which
+//! It listens while its store is open and there is a link, or a laptop that has to be told that there is none any
+//! more; otherwise nobody can ring. A ring asks the user as a code does, so rings are limited: a laptop that rings all day is no more than a nuisance. Those to which
 //! the user agreed were none, and do not count. Depends on siblings in `authenticator`, `channel` and `hybrid`.
 
 use std::collections::VecDeque;
@@ -18,7 +18,7 @@ use crate::authenticator::store::{Error, Link};
 use crate::authenticator::{Call, Linking, Store, Timestamp};
 use crate::channel;
 use crate::hybrid::authenticator::{Identity, Ring as Payload, Rung};
-use crate::hybrid::linking::MAX_NAME;
+use crate::hybrid::linking::{LinkId, MAX_NAME};
 use crate::hybrid::listen::{Answer, ListenKey, Ring, Verdict};
 
 /// The first wait after a connection that failed, and the longest.
@@ -34,7 +34,7 @@ const LIMITS: [(usize, u64); 2] = [(3, 30), (12, 600)];
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Listening {
-    /// Nobody can: there is no link, the passkeys are locked, or it is not wanted.
+    /// Nobody can: nobody is linked, the passkeys are locked, or it is not wanted.
     #[default]
     No,
     /// The tunnel service is about to be asked.
@@ -149,11 +149,12 @@ impl Service {
         }
     }
 
-    /// With what to listen, if there is a link.
+    /// With what to listen, if anybody is to get an answer.
     async fn listen_key(&self) -> Option<ListenKey> {
-        let keys = self.vault.with(|store| match store.links()?.is_empty() {
-            true => Ok(None),
-            false => store.linking_keys(),
+        let now = (self.sources.clock)();
+        let keys = self.vault.with(move |store| match store.awaits_rings(now)? {
+            true => store.linking_keys(),
+            false => Ok(None),
         });
         let keys = keys.await.ok()??;
         ListenKey::new(keys.listen, &self.running.phone_config().relay.authority())
@@ -172,10 +173,14 @@ impl Service {
                 Ok(ring) => ring,
                 Err(error) => return error,
             };
-            let number = ring.number;
+            let (number, id) = (ring.number, ring.payload.link_id);
             let verdict = self.rung(ring).await;
+            let unknown = matches!(verdict, Verdict::NoSuchLink);
             if let Err(error) = bell.answer(Answer { number, verdict }).await {
                 return error;
+            }
+            if unknown {
+                self.note_told(id).await;
             }
         }
     }
@@ -208,6 +213,16 @@ impl Service {
                 Verdict::Coming
             }
             Err(_) => Verdict::Busy,
+        }
+    }
+
+    /// Whoever was forgotten knows it now: nobody has to listen for that laptop any more.
+    async fn note_told(&self, id: LinkId) {
+        match self.vault.with(move |store| store.told_of_forgetting(id)).await {
+            Ok(true) => self.vault.changed(),
+            Ok(false) => {}
+            // It is told again when it rings again.
+            Err(error) => tracing::debug!(%error, "it is not noted that a laptop was told"),
         }
     }
 

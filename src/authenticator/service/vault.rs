@@ -181,7 +181,8 @@ impl Vault {
     ///
     /// [`Error::NoSuchLink`], and see [`Self::passkeys`].
     pub async fn forget_link(&self, id: [u8; 8]) -> Result<(), Error> {
-        let known = self.with(move |store| store.remove_link(LinkId(id))).await?;
+        let now = (self.sources.clock)();
+        let known = self.with(move |store| store.remove_link(LinkId(id), now)).await?;
         self.changed();
         if known { Ok(()) } else { Err(Error::NoSuchLink) }
     }

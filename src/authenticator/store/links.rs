@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 use super::Store;
 use super::error::{Error, database};
 use super::file::META;
+use super::forgotten;
 use crate::authenticator::{Random, Timestamp};
 use crate::cbor::{self, Value};
 use crate::hybrid::PrivateKey;
@@ -72,7 +73,7 @@ impl Link {
     }
 }
 
-fn name(id: LinkId) -> Vec<u8> {
+pub(super) fn name(id: LinkId) -> Vec<u8> {
     [PREFIX, &id.0].concat()
 }
 
@@ -157,19 +158,8 @@ impl Store {
             for name in &obsolete {
                 tables.meta.remove(&name[..]).map_err(database)?;
             }
+            forgotten::linked_again(tables, link.id)?;
             tables.put_meta(&name(link.id), &sealed)
-        })
-    }
-
-    /// Forgets a link: its laptop can ring no more. False if there is none.
-    ///
-    /// # Errors
-    ///
-    /// See [`Self::linking_keys`].
-    pub fn remove_link(&self, id: LinkId) -> Result<bool, Error> {
-        self.db.write(|tables| {
-            let removed = tables.meta.remove(&name(id)[..]).map_err(database)?;
-            Ok(removed.is_some())
         })
     }
 }
@@ -177,11 +167,12 @@ impl Store {
 /// Forgets all links and the keys behind them, when all is to be forgotten.
 pub(super) fn wipe(tables: &mut super::file::Tables<'_>) -> Result<(), Error> {
     tables.meta.remove(META_KEYS).map_err(database)?;
-    tables.meta.retain(|name, _| !name.starts_with(PREFIX)).map_err(database)
+    tables.meta.retain(|name, _| !name.starts_with(PREFIX)).map_err(database)?;
+    forgotten::wipe(tables)
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use rand_chacha::ChaCha20Rng;
     use rand_chacha::rand_core::SeedableRng;
 
@@ -189,11 +180,11 @@ mod tests {
     use crate::authenticator::store::{KdfCost, Pin};
     use crate::authenticator::upkeep::Upkeep as _;
 
-    fn rng() -> ChaCha20Rng {
+    pub(in super::super) fn rng() -> ChaCha20Rng {
         ChaCha20Rng::seed_from_u64(1)
     }
 
-    fn store() -> (tempfile::TempDir, Store) {
+    pub(in super::super) fn store() -> (tempfile::TempDir, Store) {
         let folder = tempfile::tempdir().unwrap();
         let pin = Pin::new("1234".to_owned()).unwrap();
         let cost = KdfCost { memory_kib: 8, passes: 1, lanes: 1 };
@@ -201,7 +192,7 @@ mod tests {
         (folder, store)
     }
 
-    fn link(id: u8, at: u64) -> Link {
+    pub(in super::super) fn link(id: u8, at: u64) -> Link {
         Link {
             id: LinkId([id; 8]),
             secret: LinkSecret::new([id; 32]),
@@ -232,8 +223,7 @@ mod tests {
         assert_eq!(store.links().unwrap(), [rung.clone(), link(1, 6)]);
         assert_eq!(store.link(LinkId([2; 8])).unwrap(), Some(rung));
         assert_eq!(store.link(LinkId([3; 8])).unwrap(), None);
-        assert!(store.remove_link(LinkId([2; 8])).unwrap());
-        assert!(!store.remove_link(LinkId([2; 8])).unwrap());
+        assert!(store.remove_link(LinkId([2; 8]), Timestamp(10)).unwrap());
         assert_eq!(store.links().unwrap(), [link(1, 6)]);
     }
 

@@ -19,6 +19,7 @@ mod client_pin;
 mod error;
 pub mod exchange;
 mod file;
+mod forgotten;
 mod links;
 mod migrate;
 mod passkeys;

@@ -154,11 +154,33 @@ impl<P: Page> Desk<P> {
         if self.key.is_nearby() && is_full() {
             self.key.script(&forgets("localhost"));
         }
+        self.signs_in_by_name().await;
+        if self.key.is_nearby() && is_full() {
+            self.loses_the_daemon().await;
+        }
+        self.key.keeps(1);
+    }
+
+    async fn signs_in_by_name(&mut self) {
         self.clicks("#sign-in-as").await;
         self.owner("approve").await;
         assert_eq!(self.says().await, "You are signed in");
         self.key.has_signed();
-        self.key.keeps(1);
+    }
+
+    /// The key is gone while the page waits, as one that is pulled out. It is there again, and all is as before.
+    async fn loses_the_daemon(&mut self) {
+        self.leaves().await;
+        self.clicks("#sign-in-as").await;
+        let question = self.asks().await;
+        self.key.dies();
+        self.key.tells(&format!("Question {question}: withdrawn"));
+        self.keep_picture("lost").await;
+        // The browser would take another key now; the person does not have one.
+        self.clicks("#waiting-cancel").await;
+        assert_eq!(self.says().await, "That did not work");
+        self.key.lives_again().await;
+        self.signs_in_by_name().await;
     }
 }
 

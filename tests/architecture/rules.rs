@@ -134,6 +134,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rxing", &["cli/"]),
     ("snow", &["hybrid/noise"]),
     ("tempfile", &["testbed/"]),
+    ("tikv_jemallocator", &["main"]),
     ("tokio_rustls", &["channel/", "relay/", "testbed/gate"]),
     ("tokio_tungstenite", &["channel/websocket", "relay/"]),
     ("hyper", &["frontend/loopback", "relay/acme"]),

@@ -9,7 +9,9 @@ use crate::cli::files;
 
 /// How often memory is looked at until it is the same twice, and how many times at most.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-const LOOKS: u32 = 12;
+const LOOKS: u32 = 60;
+/// So many equal ones are rest.
+const REST: u32 = 8;
 
 /// A process that is measured.
 #[derive(Clone, Copy, Debug)]
@@ -32,16 +34,18 @@ impl Server {
         number.map(|kib| kib * 1024).ok_or_else(|| self.unreadable("no memory of its own"))
     }
 
-    /// Resident memory when it has come to rest, or after three seconds.
+    /// Resident memory when it has been the same for two seconds, or after fifteen: an allocator may give back what
+    /// is freed some time later, and in steps.
     pub(super) async fn settled(self) -> Result<u64, Failure> {
-        let mut last = self.memory()?;
+        let (mut last, mut same) = (self.memory()?, 0);
         for _ in 0..LOOKS {
             sleep(LOOK_EVERY).await;
             let now = self.memory()?;
-            if now == last {
+            same = if now == last { same + 1 } else { 0 };
+            last = now;
+            if same == REST {
                 break;
             }
-            last = now;
         }
         Ok(last)
     }

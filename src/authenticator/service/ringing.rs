@@ -1,8 +1,9 @@
 //! Laptops that are remembered: the phone listens for them at its tunnel service, and comes when one rings.
 //!
 //! It listens while its store is open and there is a link, or a laptop that has to be told that there is none any
-//! more; otherwise nobody can ring. A ring asks the user as a code does, so rings are limited: a laptop that rings all day is no more than a nuisance. Those to which
-//! the user agreed were none, and do not count. Depends on siblings in `authenticator`, `channel` and `hybrid`.
+//! more; otherwise nobody can ring. A ring asks the user as a code does, so rings are limited: a laptop that rings
+//! all day is no more than a nuisance. Those to which the user agreed were none, and do not count. Depends on siblings
+//! in `authenticator`, `channel` and `hybrid`.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -42,7 +42,7 @@ fn meta_key(data_key: &Secret<32>, name: &[u8]) -> Secret<32> {
     Secret::new(hmac_sha256(data_key, &[b"cabled meta ", name]))
 }
 
-fn optional_meta(db: &Db, name: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+pub(super) fn optional_meta(db: &Db, name: &[u8]) -> Result<Option<Vec<u8>>, Error> {
     let table = db.read()?.open_table(META).map_err(database)?;
     Ok(table.get(name).map_err(database)?.map(|value| value.value().to_vec()))
 }

@@ -5,6 +5,7 @@
 //! more, and a time. Depends on redb and siblings only.
 
 use super::Store;
+use super::client_pin::optional_meta;
 use super::error::{Error, database};
 use super::file::{META, Tables};
 use super::links::{MAX_LINKS, name};
@@ -72,19 +73,24 @@ impl Store {
         Ok(false)
     }
 
-    /// A laptop that was forgotten has been told. False if it had not to be.
+    /// A laptop that was forgotten has been told. False if it had not to be, and then nothing is written: whoever knows
+    /// where the phone listens can ring with any ID.
     ///
     /// # Errors
     ///
     /// See above.
     pub fn told_of_forgetting(&self, id: LinkId) -> Result<bool, Error> {
-        self.db.write(|tables| linked_again(tables, id))
+        let waits = optional_meta(&self.db, &note(id))?.is_some();
+        if waits {
+            self.db.write(|tables| strike(tables, id))?;
+        }
+        Ok(waits)
     }
 }
 
-/// Nobody is to be told that this link is forgotten, because it is not. False if nobody was.
-pub(super) fn linked_again(tables: &mut Tables<'_>, id: LinkId) -> Result<bool, Error> {
-    Ok(tables.meta.remove(&note(id)[..]).map_err(database)?.is_some())
+/// Nobody is to be told any more that this link is forgotten.
+pub(super) fn strike(tables: &mut Tables<'_>, id: LinkId) -> Result<(), Error> {
+    tables.meta.remove(&note(id)[..]).map(drop).map_err(database)
 }
 
 /// Leaves so few that one more can be waited for: those go whose time is over, then the oldest.

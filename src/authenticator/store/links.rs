@@ -158,7 +158,7 @@ impl Store {
             for name in &obsolete {
                 tables.meta.remove(&name[..]).map_err(database)?;
             }
-            forgotten::linked_again(tables, link.id)?;
+            forgotten::strike(tables, link.id)?;
             tables.put_meta(&name(link.id), &sealed)
         })
     }
@@ -224,6 +224,7 @@ pub(super) mod tests {
         assert_eq!(store.link(LinkId([2; 8])).unwrap(), Some(rung));
         assert_eq!(store.link(LinkId([3; 8])).unwrap(), None);
         assert!(store.remove_link(LinkId([2; 8]), Timestamp(10)).unwrap());
+        assert!(!store.remove_link(LinkId([2; 8]), Timestamp(10)).unwrap());
         assert_eq!(store.links().unwrap(), [link(1, 6)]);
     }
 

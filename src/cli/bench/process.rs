@@ -7,10 +7,10 @@ use tokio::time::sleep;
 use crate::cli::failure::{Failure, Status};
 use crate::cli::files;
 
-/// How often memory is looked at until it is the same twice, and how many times at most.
+/// How often memory is looked at, and how many times at most.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 const LOOKS: u32 = 60;
-/// So many equal ones are rest.
+/// So many looks without a change are rest.
 const REST: u32 = 8;
 
 /// A process that is measured.

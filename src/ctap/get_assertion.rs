@@ -53,7 +53,7 @@ impl GetAssertionRequest {
     ///
     /// The status to answer with.
     pub fn decode(body: &[u8]) -> Result<Self, Status> {
-        Ok(Self::read(&read::strict(body)?)?)
+        Ok(Self::read(&read::lenient(body)?)?)
     }
 
     fn read(value: &Value) -> Result<Self, Error> {

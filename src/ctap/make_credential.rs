@@ -62,7 +62,7 @@ impl MakeCredentialRequest {
     ///
     /// The status to answer with.
     pub fn decode(body: &[u8]) -> Result<Self, Status> {
-        Ok(Self::read(&read::strict(body)?)?)
+        Ok(Self::read(&read::lenient(body)?)?)
     }
 
     fn read(value: &Value) -> Result<Self, Error> {

@@ -1,10 +1,11 @@
 //! CTAP2 messages, both directions of each: a pure codec.
 //!
 //! A message is a [`Command`] byte and a CBOR map, a response a [`Status`] byte and a CBOR map.
-//! Requests come from a laptop nobody vouches for and are decoded strictly, failing with the
-//! status to answer; responses come from deployed phones, some of which are not canonical, and are
-//! decoded leniently, failing with an [`Error`]. Whatever is signed (authenticator data) stays the
-//! bytes that came. Depends on [`crate::cbor`] only.
+//! Requests come from a laptop nobody vouches for, and fail with the status to answer; responses come
+//! from deployed phones, and fail with an [`Error`]. Some of both are not canonical and are read all the
+//! same: Firefox says `uv` before `up` when it asks for a signature. Where a token authenticates the bytes of a
+//! request, they have to be canonical. Whatever is signed (authenticator data) stays the bytes that came.
+//! Depends on [`crate::cbor`] only.
 //!
 //! | file | CTAP 2.2 section |
 //! |---|---|

@@ -52,12 +52,12 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Top level of a request.
+/// Top level of a request of which a token authenticates the bytes.
 pub(super) fn strict(body: &[u8]) -> Result<Value, Error> {
     Ok(cbor::decode(body)?)
 }
 
-/// Top level of a response.
+/// Top level of a response, and of a request that programs may write in their own order.
 pub(super) fn lenient(body: &[u8]) -> Result<Value, Error> {
     Ok(cbor::decode_lenient(body)?)
 }

@@ -136,7 +136,7 @@ fn get_info_of_real_phones() {
 }
 
 #[test]
-fn strict_requests() {
+fn requests_within_bounds() {
     use Value as V;
     let good = || {
         let mut map = vec![(V::Uint(1), V::from("example.com")), (V::Uint(2), V::from([7; 32]))];
@@ -172,8 +172,27 @@ fn strict_requests() {
     bytes.push(0);
     assert_eq!(GetAssertionRequest::decode(&bytes).unwrap_err(), Status::INVALID_CBOR);
     assert_eq!(GetAssertionRequest::decode(&[0x80]).unwrap_err(), Status::CBOR_UNEXPECTED_TYPE);
-    let swapped = [&[0xa2, 2][..], &[0x41, 0], &[1, 0x61, b'a']].concat();
-    assert_eq!(GetAssertionRequest::decode(&swapped).unwrap_err(), Status::INVALID_CBOR);
+}
+
+/// Firefox says `uv` before `up`. What a token authenticates may come in one form only.
+#[test]
+fn an_order_of_its_own() {
+    let options = [&[0xa2, 0x62][..], b"uv", &[0xf5, 0x62], b"up", &[0xf5]].concat();
+    let head = [&[0xa3, 1, 0x69][..], b"localhost", &[2, 0x58, 32], &[7; 32], &[5]].concat();
+    let bytes = [head.clone(), options].concat();
+    let request = GetAssertionRequest::decode(&bytes).unwrap();
+    assert_eq!((request.options.up, request.options.uv), (Some(true), Some(true)));
+    // What goes on to the phone is canonical.
+    assert_ne!(request.encode()[1..], bytes);
+    assert_eq!(GetAssertionRequest::decode(&request.encode()[1..]), Ok(request));
+    let twice = [&[0xa2, 0x62][..], b"uv", &[0xf5, 0x62], b"uv", &[0xf5]].concat();
+    let decoded = GetAssertionRequest::decode(&[head, twice].concat());
+    assert_eq!(decoded, Err(Status::INVALID_CBOR));
+    let swapped = [2, 2, 1, 1];
+    assert_eq!(
+        ClientPinRequest::decode(&[&[0xa2], &swapped[..]].concat()),
+        Err(Status::INVALID_CBOR)
+    );
 }
 
 #[test]

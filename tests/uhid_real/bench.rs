@@ -1,6 +1,7 @@
 //! The laptop's key with a phone of the test bed, whose person follows a script: what tests of relying parties
 //! have for Firefox, and for programs that know no codes.
 
+use crate::browsers;
 use crate::world::{Key, LIBFIDO2, REQUESTS};
 
 #[tokio::test]
@@ -25,4 +26,10 @@ async fn a_script_may_decline() {
     key.script("fails ssh-keygen -q -t ecdsa-sk -N '' -f id; [ ! -e id ]");
     key.bench_says("refused");
     key.interrupts();
+}
+
+#[tokio::test]
+#[ignore = "needs /dev/uhid: tests/run uhid-real"]
+async fn firefox_uses_a_phone_that_follows_a_script() {
+    browsers::firefox_beside_a_bench(Key::of_a_bench("{}").await).await;
 }

@@ -110,6 +110,23 @@ impl<P: Page> Desk<P> {
         self.enters().await;
     }
 
+    /// Registers and signs in, with a phone that answers by itself.
+    async fn follows_a_script(mut self) {
+        self.enters().await;
+        self.clicks("#enter").await;
+        self.clicks("#add").await;
+        self.clicks("#create").await;
+        assert_eq!(self.says().await, "Passkey saved");
+        self.clicks("#named-it").await;
+        self.key.bench_says("registered");
+        self.leaves().await;
+        self.clicks("#sign-in").await;
+        assert_eq!(self.says().await, "You are signed in");
+        self.key.bench_says("signed-in");
+        self.keep_picture("signed-in").await;
+        self.key.interrupts();
+    }
+
     /// Everything that a person does there.
     async fn registers_and_signs_in(mut self) {
         self.enters().await;
@@ -155,7 +172,8 @@ impl<P: Page> Desk<P> {
             self.key.script(&forgets("localhost"));
         }
         self.signs_in_by_name().await;
-        if self.key.is_nearby() && is_full() {
+        // Firefox never tells a page what became of a key that is gone, not even when the page gives up.
+        if self.key.is_nearby() && is_full() && self.sheet {
             self.loses_the_daemon().await;
         }
         self.key.keeps(1);
@@ -243,6 +261,15 @@ async fn firefox_registers_and_signs_in() {
 }
 
 pub(crate) async fn firefox(key: Key, name: String) {
+    desk_with_firefox(key, name).await.registers_and_signs_in().await;
+}
+
+/// Beside a test bed, whose phone needs nobody.
+pub(crate) async fn firefox_beside_a_bench(key: Key) {
+    desk_with_firefox(key, "firefox-bench".to_owned()).await.follows_a_script().await;
+}
+
+async fn desk_with_firefox(key: Key, name: String) -> Desk<bidi::Page> {
     let (site, address) = site();
     let mut browser = key.begin(&format!(
         "{FIRST_START}
@@ -253,6 +280,5 @@ pub(crate) async fn firefox(key: Key, name: String) {
     let page = bidi::Page::attach(url, &address).await;
     let (sheet, _browser, _site) = (false, browser, site);
     let questions = key.before() as u64;
-    let desk = Desk { key, page, name, sheet, pictures: 0, questions, _browser, _site };
-    desk.registers_and_signs_in().await;
+    Desk { key, page, name, sheet, pictures: 0, questions, _browser, _site }
 }

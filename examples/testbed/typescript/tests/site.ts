@@ -42,7 +42,8 @@ export class Visitor {
   async register(name: string): Promise<Running> {
     await this.page.evaluate(async (name) => {
       const body = JSON.stringify({ name });
-      await fetch("/api/enter", { method: "POST", headers: { "content-type": "application/json" }, body });
+      const answer = await fetch("/api/enter", { method: "POST", headers: { "content-type": "application/json" }, body });
+      if (!answer.ok) throw new Error(`the site opens no account: ${await answer.text()}`);
     }, name);
     return this.again();
   }

@@ -172,7 +172,7 @@ impl<P: Page> Desk<P> {
             self.key.script(&forgets("localhost"));
         }
         self.signs_in_by_name().await;
-        // Firefox never tells a page what became of a key that is gone, not even when the page gives up.
+        // A page of Firefox heard nothing any more then, although it gave up: docs/laptop-daemon.md.
         if self.key.is_nearby() && is_full() && self.sheet {
             self.loses_the_daemon().await;
         }

@@ -1,4 +1,4 @@
-//! A client's socket: TCP, perhaps under TLS, that acknowledges at once what it has read.
+//! A client's socket: TCP, perhaps under TLS, that acknowledges at once what its sender may wait for.
 //!
 //! Depends on tokio and tokio-rustls.
 
@@ -117,8 +117,11 @@ impl AsyncWrite for Prompt {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.waiting.has_written();
-        Pin::new(&mut self.socket).poll_write(context, bytes)
+        let result = Pin::new(&mut self.socket).poll_write(context, bytes);
+        if result.is_ready() {
+            self.waiting.has_written();
+        }
+        result
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -16,11 +16,16 @@ const ANNA: &str = "anna@example.com";
 
 /// What both browsers' own protocols can do with a page.
 trait Page {
+    /// Whether a page that gives up hears so when the key has gone meanwhile. docs/laptop-daemon.md has more.
+    const OUTLIVES_ITS_KEY: bool;
+
     async fn value(&mut self, expression: &str) -> Value;
     async fn picture(&mut self) -> Vec<u8>;
 }
 
 impl Page for devtools::Page {
+    const OUTLIVES_ITS_KEY: bool = true;
+
     async fn value(&mut self, expression: &str) -> Value {
         self.value(expression).await
     }
@@ -31,6 +36,8 @@ impl Page for devtools::Page {
 }
 
 impl Page for bidi::Page {
+    const OUTLIVES_ITS_KEY: bool = false;
+
     async fn value(&mut self, expression: &str) -> Value {
         self.value(expression).await
     }
@@ -110,12 +117,16 @@ impl<P: Page> Desk<P> {
         self.enters().await;
     }
 
-    /// Registers and signs in, with a phone that answers by itself.
-    async fn follows_a_script(mut self) {
+    async fn begins_to_register(&mut self) {
         self.enters().await;
         self.clicks("#enter").await;
         self.clicks("#add").await;
         self.clicks("#create").await;
+    }
+
+    /// Registers and signs in, with a phone that answers by itself.
+    async fn follows_a_script(mut self) {
+        self.begins_to_register().await;
         assert_eq!(self.says().await, "Passkey saved");
         self.clicks("#named-it").await;
         self.key.bench_says("registered");
@@ -129,10 +140,7 @@ impl<P: Page> Desk<P> {
 
     /// Everything that a person does there.
     async fn registers_and_signs_in(mut self) {
-        self.enters().await;
-        self.clicks("#enter").await;
-        self.clicks("#add").await;
-        self.clicks("#create").await;
+        self.begins_to_register().await;
         let question = self.asks().await;
         self.keep_picture("waits").await;
         if is_full() {
@@ -172,8 +180,7 @@ impl<P: Page> Desk<P> {
             self.key.script(&forgets("localhost"));
         }
         self.signs_in_by_name().await;
-        // A page of Firefox heard nothing any more then, although it gave up: docs/laptop-daemon.md.
-        if self.key.is_nearby() && is_full() && self.sheet {
+        if self.key.is_nearby() && is_full() && P::OUTLIVES_ITS_KEY {
             self.loses_the_daemon().await;
         }
         self.key.keeps(1);

@@ -40,7 +40,7 @@ let scenes = 0;
 const SCENES_OF_A_SITE = 500;
 
 async function siteWithRoom(): Promise<Site> {
-  if (scenes % SCENES_OF_A_SITE === SCENES_OF_A_SITE - 1) {
+  if (scenes > 0 && scenes % SCENES_OF_A_SITE === 0) {
     site.stop();
     site = await Site.start();
   }

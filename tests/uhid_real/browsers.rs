@@ -16,15 +16,15 @@ const ANNA: &str = "anna@example.com";
 
 /// What both browsers' own protocols can do with a page.
 trait Page {
-    /// Whether a page that gives up hears so when the key has gone meanwhile. docs/laptop-daemon.md has more.
-    const OUTLIVES_ITS_KEY: bool;
+    /// Whether the page is told when the key has gone; otherwise the browser waits for another one.
+    const TELLS_OF_A_LOST_KEY: bool;
 
     async fn value(&mut self, expression: &str) -> Value;
     async fn picture(&mut self) -> Vec<u8>;
 }
 
 impl Page for devtools::Page {
-    const OUTLIVES_ITS_KEY: bool = true;
+    const TELLS_OF_A_LOST_KEY: bool = false;
 
     async fn value(&mut self, expression: &str) -> Value {
         self.value(expression).await
@@ -36,7 +36,7 @@ impl Page for devtools::Page {
 }
 
 impl Page for bidi::Page {
-    const OUTLIVES_ITS_KEY: bool = false;
+    const TELLS_OF_A_LOST_KEY: bool = true;
 
     async fn value(&mut self, expression: &str) -> Value {
         self.value(expression).await
@@ -180,7 +180,7 @@ impl<P: Page> Desk<P> {
             self.key.script(&forgets("localhost"));
         }
         self.signs_in_by_name().await;
-        if self.key.is_nearby() && is_full() && P::OUTLIVES_ITS_KEY {
+        if self.key.is_nearby() && is_full() {
             self.loses_the_daemon().await;
         }
         self.key.keeps(1);
@@ -200,10 +200,13 @@ impl<P: Page> Desk<P> {
         let question = self.asks().await;
         self.key.dies();
         self.key.tells(&format!("Question {question}: withdrawn"));
+        if P::TELLS_OF_A_LOST_KEY {
+            assert_eq!(self.says().await, "You are not signed in");
+        } else {
+            self.clicks("#waiting-cancel").await;
+            assert_eq!(self.says().await, "That did not work");
+        }
         self.keep_picture("lost").await;
-        // The browser would take another key now; the person does not have one.
-        self.clicks("#waiting-cancel").await;
-        assert_eq!(self.says().await, "That did not work");
         self.key.lives_again().await;
         self.signs_in_by_name().await;
     }

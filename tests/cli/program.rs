@@ -42,14 +42,20 @@ impl Lines {
         }
     }
 
+    fn so_far(mut self) -> Vec<String> {
+        self.seen.extend(self.receiver.try_iter());
+        self.seen
+    }
+
     fn all(mut self) -> Vec<String> {
         self.until(|_| false);
         self.seen
     }
 }
 
-/// A running program; killed with its test.
+/// A running program; killed with its test. If that failed, what it had said is told.
 pub(crate) struct Program {
+    arguments: String,
     child: Child,
     out: Option<Lines>,
     err: Option<Lines>,
@@ -103,10 +109,12 @@ impl Program {
     /// With something of its own at standard input.
     pub(crate) fn reading(mut command: Command, input: Stdio) -> Self {
         command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy()).collect();
+        let arguments = words.join(" ");
         let mut child = command.spawn().unwrap();
         let out = Some(Lines::of(child.stdout.take().unwrap()));
         let err = Some(Lines::of(child.stderr.take().unwrap()));
-        Self { child, out, err }
+        Self { arguments, child, out, err }
     }
 
     /// Waits for a line of standard output.
@@ -164,6 +172,11 @@ impl Drop for Program {
     fn drop(&mut self) {
         let _ended_already = self.child.kill();
         let _reaped_already = self.child.wait();
+        if std::thread::panicking() {
+            let lines = [self.out.take(), self.err.take()].into_iter().flatten();
+            let said: Vec<_> = lines.flat_map(Lines::so_far).collect();
+            eprintln!("what {} had said: {said:#?}", self.arguments);
+        }
     }
 }
 

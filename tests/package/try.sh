@@ -24,9 +24,9 @@ ended() {
     [ $failed -eq 0 ]
 }
 
-# until_true COMMAND...: waits for it, at most a minute.
+# until_true COMMAND...: waits for it, at most three minutes, which only an emulated processor with others beside it may need.
 until_true() {
-    local end=$((SECONDS + 60))
+    local end=$((SECONDS + 180))
     until "$@"; do
         [ $SECONDS -lt $end ] || { echo "in vain: $*"; return 1; }
         sleep 0.1

@@ -169,6 +169,7 @@ fn kill(signal: &str, whom: &str) {
 }
 
 impl Drop for Program {
+    #[allow(clippy::print_stderr, reason = "the report of a failed test has it")]
     fn drop(&mut self) {
         let _ended_already = self.child.kill();
         let _reaped_already = self.child.wait();

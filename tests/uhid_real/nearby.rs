@@ -334,28 +334,27 @@ async fn programs_wait_for_an_owner_who_thinks(way: Way) {
 
 async fn one_waits_and_another_is_told_at_once(way: Way) {
     let mut key = Key::nearby(way, &[]).await;
-    // A second node of the same device: libfido2 does not lock it, as browsers do not.
-    key.script(&format!(
-        "{REQUESTS}
-        mknod beside c $(stat -c '0x%t 0x%T' \"$KEY\")"
-    ));
-    let waiting =
-        key.begin("fido2-cred -M -i registration -o made \"$KEY\"; fido2-cred -V -i made");
-    let question = key.asks();
-    let info = key.script("exec fido2-token -I beside").out.join("\n");
-    assert!(info.contains("FIDO_2_1") && info.contains("credProtect"), "{info}");
-    key.script(
-        "fails timeout 60 fido2-cred -M -i registration -o nothing beside; [ ! -s nothing ]",
-    );
-    // The first one still waits, and for the same answer.
-    key.owner(&["approve", &question.to_string()]).succeeded();
-    waiting.end().succeeded();
-    let other =
-        key.begin("fido2-cred -M -i registration -o second beside; fido2-cred -V -i second");
+    let mut question = anna_is_mapped(&mut key);
+    let login = format!("[ \"$({{ {LOG_IN}; }} | tail -n 1)\" = in ]");
+    for program in [
+        "fido2-cred -M -i registration -o made \"$KEY\"; fido2-cred -V -i made",
+        "ssh-keygen -q -t ecdsa-sk -N '' -f id; ssh-keygen -l -f id.pub",
+        &login,
+    ] {
+        let waiting = key.begin(program);
+        question += 1;
+        assert_eq!(key.asks(), question);
+        key.is_busy_for_another();
+        // The first one still waits, and for the same answer.
+        key.owner(&["approve", &question.to_string()]).succeeded();
+        waiting.end().succeeded();
+    }
+    let other = key
+        .begin("cd others; fido2-cred -M -i registration -o second node; fido2-cred -V -i second");
     assert_eq!(key.asks(), question + 1);
     key.owner(&["approve"]).succeeded();
     other.end().succeeded();
-    key.keeps(2);
+    key.keeps(4);
 }
 
 async fn a_daemon_that_is_killed_leaves_nobody_waiting(way: Way) {

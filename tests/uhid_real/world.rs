@@ -50,6 +50,19 @@ pub(crate) const LIBFIDO2: &str = "
     fido2-assert -V -p -i signed public.pem es256
 ";
 
+/// Another program, while one waits for the owner. libfido2 locks the node that it opens and would wait for the other
+/// one and not for the key: so it has a node of its own, without a lock, as browsers set none.
+const BESIDE: &str = "
+    mkdir -p others
+    cd others
+    [ -e node ] || mknod node c $(stat -c '0x%t 0x%T' \"$KEY\")
+    fido2-token -I node >info
+    grep -q FIDO_2_1 info
+    grep -q credProtect info
+    fails timeout 60 fido2-cred -M -i registration -o nothing node
+    [ ! -s nothing ]
+";
+
 /// Has the laptop forget the one passkey for a site: as if another laptop had made it.
 pub(crate) fn forgets(site: &str) -> String {
     format!(
@@ -190,6 +203,11 @@ impl Key {
     /// Runs such a script to its end.
     pub(crate) fn script(&self, script: &str) -> Ended {
         self.begin(script).end().succeeded()
+    }
+
+    /// Another program learns at once what the key can do, and that it is busy.
+    pub(crate) fn is_busy_for_another(&self) {
+        self.script(&format!("mkdir -p others; (cd others; {REQUESTS}); {BESIDE}"));
     }
 
     /// Waits for a line that the key tells its owner, or the phone nearby does.

@@ -11,8 +11,10 @@ use tokio::time::timeout;
 
 use super::Error;
 
-/// For the daemon to come up, and to go.
+/// For the daemon to come up.
 const DEADLINE: Duration = Duration::from_secs(10);
+/// For it to go, and for all that lies in its folder: thousands of phones left their stores there.
+const LEAVING: Duration = Duration::from_secs(120);
 /// What shells say of a program that is not there.
 const NOT_FOUND: i32 = 127;
 
@@ -76,15 +78,15 @@ impl PrivateBus {
         &self.folder
     }
 
-    /// Ends the bus, and returns when the daemon and the folder are gone, within ten seconds.
+    /// Ends the bus, and returns when the daemon and the folder are gone, within two minutes.
     ///
     /// # Errors
     ///
     /// [`Error::Daemon`] and [`Error::Silent`]: they may still be there.
     pub async fn stop(mut self) -> Result<(), Error> {
         drop(self.keeper.stdin.take());
-        let ended = timeout(DEADLINE, self.keeper.wait()).await;
-        ended.map_err(|_| Error::Silent(DEADLINE))?.map(drop).map_err(Error::Daemon)
+        let ended = timeout(LEAVING, self.keeper.wait()).await;
+        ended.map_err(|_| Error::Silent(LEAVING))?.map(drop).map_err(Error::Daemon)
     }
 }
 

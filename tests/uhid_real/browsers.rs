@@ -144,6 +144,7 @@ impl<P: Page> Desk<P> {
         let question = self.asks().await;
         self.keep_picture("waits").await;
         if is_full() {
+            self.key.is_busy_for_another();
             // The thinking itself is what the browser and the page have to bear.
             tokio::time::sleep(THOUGHT).await;
         }

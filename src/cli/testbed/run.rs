@@ -86,14 +86,19 @@ impl Run {
         report.rest(&bench);
         let _over = stop.send(());
         let _served = serving.await;
-        if let Some(bench) = Arc::into_inner(bench) {
-            bench.stop().await.map_err(|error| advice::testbed(&error))?;
-        }
+        // What was found is kept, whatever hinders the end.
+        let written = self.junit.as_deref().map_or(Ok(()), |file| report.write(file));
+        let ended = match Arc::into_inner(bench) {
+            Some(bench) => bench.stop().await.map_err(|error| advice::testbed(&error)),
+            None => Ok(()),
+        };
         if let Some(display) = display {
             display.stop().await;
         }
-        self.junit.as_deref().map_or(Ok(()), |file| report.write(file))?;
-        result
+        written?;
+        let status = result?;
+        ended?;
+        Ok(status)
     }
 
     /// Where the browser is.

@@ -33,6 +33,13 @@ until_true() {
     done
 }
 
+# The node of the laptop's key, if there is one.
+key_node() {
+    local found
+    found=$(grep -lsx 'HID_NAME=cabled: the passkeys on your phone' /sys/class/hidraw/*/device/uevent) || return 1
+    echo "/dev/$(basename "${found%/device/uevent}")"
+}
+
 # What bash's completion, from this file, offers for the words after it; the last one is begun.
 bash_offers() {
     bash -euc '

@@ -102,6 +102,33 @@ fn ceremonies_are_reported_with_their_causes() {
     assert!(lint.arg(&junit).status().unwrap().success());
 }
 
+#[test]
+fn the_report_is_there_before_the_end() {
+    let reports = tempfile::tempdir().unwrap();
+    let junit = reports.path().join("junit.xml");
+    let mut program = beside(
+        &["--junit", junit.to_str().unwrap()],
+        "echo $DBUS_SYSTEM_BUS_ADDRESS; exec sleep 0.5",
+    );
+    // Whoever removes the bus's folder takes long, as after thousands of phones.
+    let bus = folder(&program.says(|line| line.starts_with("unix:")));
+    let keeper = |signal: &str| {
+        let mut pkill = Command::new("pkill");
+        pkill.args([&format!("-{signal}"), "-f", &format!("sh {}$", bus.display())]);
+        assert!(pkill.status().unwrap().success());
+    };
+    keeper("STOP");
+    let waited = std::time::Instant::now();
+    while !junit.exists() && waited.elapsed() < PATIENCE {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let (written, before) = (junit.exists(), bus.exists());
+    keeper("CONT");
+    let ended = program.end();
+    assert!(written && before && ended.status.success(), "{ended:#?}");
+    assert!(!bus.exists());
+}
+
 fn told(ended: &Ended) -> Vec<Value> {
     let lines = ended.err.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     lines.filter(|line| line["event"] == "ceremony").collect()

@@ -53,8 +53,6 @@ pub(crate) const LIBFIDO2: &str = "
 /// Another program, while one waits for the owner. libfido2 locks the node that it opens and would wait for the other
 /// one and not for the key: so it has a node of its own, without a lock, as browsers set none.
 const BESIDE: &str = "
-    mkdir -p others
-    cd others
     [ -e node ] || mknod node c $(stat -c '0x%t 0x%T' \"$KEY\")
     fido2-token -I node >info
     grep -q FIDO_2_1 info
@@ -207,7 +205,18 @@ impl Key {
 
     /// Another program learns at once what the key can do, and that it is busy.
     pub(crate) fn is_busy_for_another(&self) {
-        self.script(&format!("mkdir -p others; (cd others; {REQUESTS}); {BESIDE}"));
+        self.script(&format!("mkdir -p others; cd others {REQUESTS} {BESIDE}"));
+    }
+
+    /// Then it is that program's turn: it makes a passkey, and the owner agrees. Gives the question's number.
+    pub(crate) fn serves_another(&mut self) -> u64 {
+        let other = self.begin(
+            "cd others; fido2-cred -M -i registration -o second node; fido2-cred -V -i second",
+        );
+        let question = self.asks();
+        self.owner(&["approve"]).succeeded();
+        other.end().succeeded();
+        question
     }
 
     /// Waits for a line that the key tells its owner, or the phone nearby does.

@@ -230,6 +230,10 @@ pub(crate) fn testbed(error: &testbed::Error) -> Failure {
         E::NoDisplay => (Status::Failure, "install Xvfb; on Debian: apt install xvfb"),
         E::BadAdapter(_) => (Status::Usage, "name the adapters as Linux does: --adapter hci0"),
         E::Folder(_) => (Status::Storage, "name a folder that you may write to in TMPDIR"),
+        E::Lingering(_) => (
+            Status::Storage,
+            "its folder, cabled-bus-*, may still be there: look in TMPDIR or /tmp",
+        ),
         _ => (
             Status::Failure,
             "run it again; if it stays, try: dbus-daemon --session --print-address",

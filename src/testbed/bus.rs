@@ -82,11 +82,11 @@ impl PrivateBus {
     ///
     /// # Errors
     ///
-    /// [`Error::Daemon`] and [`Error::Silent`]: they may still be there.
+    /// [`Error::Daemon`] and [`Error::Lingering`]: they may still be there.
     pub async fn stop(mut self) -> Result<(), Error> {
         drop(self.keeper.stdin.take());
         let ended = timeout(LEAVING, self.keeper.wait()).await;
-        ended.map_err(|_| Error::Silent(LEAVING))?.map(drop).map_err(Error::Daemon)
+        ended.map_err(|_| Error::Lingering(LEAVING))?.map(drop).map_err(Error::Daemon)
     }
 }
 

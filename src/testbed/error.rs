@@ -20,9 +20,12 @@ pub enum Error {
     /// `dbus-daemon` could not be started, or ended before it gave its address.
     #[error("dbus-daemon did not start")]
     Daemon(#[source] io::Error),
-    /// `dbus-daemon` did not give its address, or did not end, in time.
+    /// `dbus-daemon` did not give its address in time.
     #[error("dbus-daemon did not answer within {} seconds", .0.as_secs())]
     Silent(Duration),
+    /// `dbus-daemon` did not end in time, or the files of the bench take so long to remove.
+    #[error("the private bus and its files were not gone within {} seconds", .0.as_secs())]
+    Lingering(Duration),
     /// The folder for the bus's socket could not be made.
     #[error("the folder of the private bus cannot be used")]
     Folder(#[source] io::Error),

@@ -247,13 +247,15 @@ async fn the_last_laptop_that_is_forgotten_is_told_so_when_it_rings_and_then_nob
     let pair = Pair::new(true).await;
     let name = pair.link().await;
     let id = pair.phone.vault().links().await.unwrap()[0].id;
+    pair.is(|state| *state == Listening::Yes).await;
     pair.phone.vault().forget_link(id).await.unwrap();
     assert_eq!(pair.phone.vault().links().await.unwrap(), []);
+    pair.is(|state| *state == Listening::ForForgotten).await;
     // Also when the phone was locked, or switched off, in between.
     pair.phone.vault().lock();
     pair.is(|state| *state == Listening::No).await;
     pair.phone.vault().unlock(Pin::new(PIN.to_owned()).unwrap()).await.unwrap();
-    pair.is(|state| *state == Listening::Yes).await;
+    pair.is(|state| *state == Listening::ForForgotten).await;
     let (mut transaction, _) = pair.ring(&name).await;
     let error = soon("the refusal", transaction.answer()).await.unwrap_err();
     assert_eq!(cause(&error), "unlinked");

@@ -9,13 +9,13 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep};
 
 use super::transactions::Work;
 use super::vanish::Staging;
 use super::{Service, Sources};
-use crate::authenticator::store::{Error, Link};
+use crate::authenticator::store::{Awaited, Error, Link};
 use crate::authenticator::{Call, Linking, Store, Timestamp};
 use crate::channel;
 use crate::hybrid::authenticator::{Identity, Ring as Payload, Rung};
@@ -42,6 +42,8 @@ pub enum Listening {
     Connecting,
     /// They can.
     Yes,
+    /// Nobody is linked any more; those that do not know it yet can ring, and are told.
+    ForForgotten,
     /// The tunnel service cannot be used now; it is asked again later. With the reason, in words.
     Failing(String),
 }
@@ -116,15 +118,16 @@ impl Service {
         let mut backoff = BACKOFF;
         loop {
             changes.mark_unchanged();
-            let Some(key) = self.listen_key().await else {
+            let Some((key, _)) = self.listen_key().await else {
                 self.bells.state.send_replace(Listening::No);
                 let _the_vault_is_ours = changes.changed().await;
                 continue;
             };
             let since = Instant::now();
+            let (connected, listens) = oneshot::channel();
             let heard = tokio::select! {
-                error = self.hear(&key) => Some(error),
-                () = self.useless(&key, &mut changes) => None,
+                error = self.hear(&key, connected) => Some(error),
+                () = self.useless(&key, &mut changes, listens) => None,
             };
             let Some(error) = heard else { continue };
             if since.elapsed() >= GOOD {
@@ -139,36 +142,54 @@ impl Service {
         }
     }
 
-    /// Waits until this key is not the one to listen with any more.
-    async fn useless(&self, key: &ListenKey, changes: &mut watch::Receiver<()>) {
+    /// Waits until this key is not the one to listen with any more; meanwhile says who can ring, once it listens.
+    async fn useless(
+        &self,
+        key: &ListenKey,
+        changes: &mut watch::Receiver<()>,
+        mut connected: oneshot::Receiver<()>,
+    ) {
+        let mut listens = false;
         loop {
-            let _the_vault_is_ours = changes.changed().await;
-            let now = self.listen_key().await;
-            if now.is_none_or(|now| now.contact_id() != key.contact_id()) {
-                return;
+            tokio::select! {
+                _the_vault_is_ours = changes.changed() => {}
+                Ok(()) = &mut connected, if !listens => listens = true,
             }
+            let now = self.listen_key().await;
+            let Some((_, awaited)) = now.filter(|(now, _)| now.contact_id() == key.contact_id())
+            else {
+                return;
+            };
+            let state = match awaited {
+                Awaited::Linked => Listening::Yes,
+                _ => Listening::ForForgotten,
+            };
+            self.bells.state.send_if_modified(|known| {
+                listens && std::mem::replace(known, state.clone()) != state
+            });
         }
     }
 
-    /// With what to listen, if anybody is to get an answer.
-    async fn listen_key(&self) -> Option<ListenKey> {
+    /// With what to listen, and for whom, if anybody is to get an answer.
+    async fn listen_key(&self) -> Option<(ListenKey, Awaited)> {
         let now = (self.sources.clock)();
-        let keys = self.vault.with(move |store| match store.awaits_rings(now)? {
-            true => store.linking_keys(),
-            false => Ok(None),
+        let keys = self.vault.with(move |store| match store.awaits(now)? {
+            Awaited::Nobody => Ok(None),
+            awaited => Ok(store.linking_keys()?.map(|keys| (keys, awaited))),
         });
-        let keys = keys.await.ok()??;
-        ListenKey::new(keys.listen, &self.running.phone_config().relay.authority())
+        let (keys, awaited) = keys.await.ok()??;
+        let key = ListenKey::new(keys.listen, &self.running.phone_config().relay.authority())?;
+        Some((key, awaited))
     }
 
-    async fn hear(&self, key: &ListenKey) -> channel::Error {
+    async fn hear(&self, key: &ListenKey, connected: oneshot::Sender<()>) -> channel::Error {
         self.bells.state.send_replace(Listening::Connecting);
         let config = self.running.phone_config();
         let mut bell = match config.connector.listen(&config.relay, key).await {
             Ok(bell) => bell,
             Err(error) => return error,
         };
-        self.bells.state.send_replace(Listening::Yes);
+        let _who_waits_for_it_is_beside_us = connected.send(());
         loop {
             let ring = match bell.next().await {
                 Ok(ring) => ring,

@@ -2,6 +2,7 @@
 //!
 //! Depends on redb and the sibling `error` only; knows no keys.
 
+use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -142,6 +143,18 @@ impl Db {
         let table = self.read()?.open_table(META).map_err(database)?;
         let value = table.get(key).map_err(database)?.ok_or(Error::Corrupt)?;
         Ok(value.value().to_vec())
+    }
+
+    /// The members of the meta table whose key begins so: what follows in the key, and the value.
+    pub(super) fn meta_under(&self, prefix: &[u8]) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, Error> {
+        let table = self.read()?.open_table(META).map_err(database)?;
+        let mut found = BTreeMap::new();
+        for entry in table.range(prefix..).map_err(database)? {
+            let (key, value) = entry.map_err(database)?;
+            let Some(rest) = key.value().strip_prefix(prefix) else { break };
+            found.insert(rest.to_vec(), value.value().to_vec());
+        }
+        Ok(found)
     }
 
     pub(super) fn read(&self) -> Result<ReadTransaction, Error> {

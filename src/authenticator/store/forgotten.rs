@@ -7,7 +7,7 @@
 use super::Store;
 use super::client_pin::optional_meta;
 use super::error::{Error, database};
-use super::file::{META, Tables};
+use super::file::Tables;
 use super::links::{MAX_LINKS, name};
 use crate::authenticator::Timestamp;
 use crate::hybrid::linking::LinkId;
@@ -31,6 +31,17 @@ fn is_over(forgotten_at: Timestamp, now: Timestamp) -> bool {
     now.0.saturating_sub(forgotten_at.0) >= FAREWELL
 }
 
+/// Whose rings a phone answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Awaited {
+    /// There is no laptop to answer.
+    Nobody,
+    /// Only those that have to be told that they are forgotten.
+    Forgotten,
+    /// Laptops are linked; others may have to be told that they are so no more.
+    Linked,
+}
+
 /// The calls fail with those of the file.
 impl Store {
     /// Forgets a link: its laptop can ring no more, and is told so when it tries within 30 days of `now`. False if
@@ -50,27 +61,17 @@ impl Store {
         })
     }
 
-    /// Whether a laptop may ring that is to get an answer: one that is linked, or one that has to be told that it is
-    /// so no more.
+    /// Whose rings are to get an answer.
     ///
     /// # Errors
     ///
-    /// See above; [`Error::Corrupt`] where a link was altered.
-    pub fn awaits_rings(&self, now: Timestamp) -> Result<bool, Error> {
-        if !self.links()?.is_empty() {
-            return Ok(true);
+    /// See above.
+    pub fn awaits(&self, now: Timestamp) -> Result<Awaited, Error> {
+        if self.has_links()? {
+            return Ok(Awaited::Linked);
         }
-        let table = self.db.read()?.open_table(META).map_err(database)?;
-        for entry in table.range(PREFIX..).map_err(database)? {
-            let (name, at) = entry.map_err(database)?;
-            if !name.value().starts_with(PREFIX) {
-                break;
-            }
-            if !is_over(read(at.value()), now) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        let waits = self.db.meta_under(PREFIX)?.values().any(|at| !is_over(read(at), now));
+        Ok(if waits { Awaited::Forgotten } else { Awaited::Nobody })
     }
 
     /// A laptop that was forgotten has been told. False if it had not to be, and then nothing is written: whoever knows
@@ -136,17 +137,17 @@ mod tests {
     fn who_is_forgotten_is_waited_for_until_it_was_told() {
         let (_folder, store) = store();
         let now = Timestamp(100 * DAY);
-        assert!(!store.awaits_rings(now).unwrap());
+        assert_eq!(store.awaits(now).unwrap(), Awaited::Nobody);
         store.put_link(&link(1, 5), &mut rng()).unwrap();
-        assert!(store.awaits_rings(now).unwrap());
+        assert_eq!(store.awaits(now).unwrap(), Awaited::Linked);
         assert!(store.remove_link(id(1), now).unwrap());
         assert!(!store.remove_link(id(1), now).unwrap());
         assert!(store.links().unwrap().is_empty());
-        assert!(store.awaits_rings(now).unwrap());
+        assert_eq!(store.awaits(now).unwrap(), Awaited::Forgotten);
         assert!(!store.told_of_forgetting(id(2)).unwrap());
         assert!(store.told_of_forgetting(id(1)).unwrap());
         assert!(!store.told_of_forgetting(id(1)).unwrap());
-        assert!(!store.awaits_rings(now).unwrap());
+        assert_eq!(store.awaits(now).unwrap(), Awaited::Nobody);
     }
 
     #[test]
@@ -154,8 +155,8 @@ mod tests {
         let (_folder, store) = store();
         store.put_link(&link(1, 5), &mut rng()).unwrap();
         store.remove_link(id(1), Timestamp(100 * DAY)).unwrap();
-        assert!(store.awaits_rings(Timestamp(130 * DAY - 1)).unwrap());
-        assert!(!store.awaits_rings(Timestamp(130 * DAY)).unwrap());
+        assert_eq!(store.awaits(Timestamp(130 * DAY - 1)).unwrap(), Awaited::Forgotten);
+        assert_eq!(store.awaits(Timestamp(130 * DAY)).unwrap(), Awaited::Nobody);
         // Nor kept, once there is another.
         store.put_link(&link(2, 5), &mut rng()).unwrap();
         store.remove_link(id(2), Timestamp(130 * DAY)).unwrap();
@@ -189,13 +190,13 @@ mod tests {
         store.put_link(&link(1, 5), &mut rng()).unwrap();
         store.remove_link(id(1), Timestamp(100)).unwrap();
         store.wipe().unwrap();
-        assert!(!store.awaits_rings(Timestamp(100)).unwrap());
+        assert_eq!(store.awaits(Timestamp(100)).unwrap(), Awaited::Nobody);
     }
 
     #[test]
     fn what_is_no_time_was_long_ago() {
         let (_folder, store) = store();
         store.db.write(|tables| tables.put_meta(&note(id(1)), b"soon")).unwrap();
-        assert!(!store.awaits_rings(Timestamp(100 * DAY)).unwrap());
+        assert_eq!(store.awaits(Timestamp(100 * DAY)).unwrap(), Awaited::Nobody);
     }
 }

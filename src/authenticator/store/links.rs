@@ -6,7 +6,6 @@ use zeroize::Zeroizing;
 
 use super::Store;
 use super::error::{Error, database};
-use super::file::META;
 use super::forgotten;
 use crate::authenticator::{Random, Timestamp};
 use crate::cbor::{self, Value};
@@ -114,20 +113,17 @@ impl Store {
     ///
     /// See [`Self::linking_keys`].
     pub fn links(&self) -> Result<Vec<Link>, Error> {
-        let ids: Vec<LinkId> = {
-            let table = self.db.read()?.open_table(META).map_err(database)?;
-            let mut ids = Vec::new();
-            for entry in table.range(PREFIX..).map_err(database)? {
-                let (name, _) = entry.map_err(database)?;
-                let Some(id) = name.value().strip_prefix(PREFIX) else { break };
-                ids.push(LinkId(id.try_into().map_err(|_| Error::Corrupt)?));
-            }
-            ids
-        };
-        let found = ids.into_iter().filter_map(|id| self.link(id).transpose());
-        let mut links = found.collect::<Result<Vec<_>, _>>()?;
+        let mut links = Vec::new();
+        for id in self.db.meta_under(PREFIX)?.into_keys() {
+            links.extend(self.link(LinkId(id.try_into().map_err(|_| Error::Corrupt)?))?);
+        }
         links.sort_by_key(|link| (link.made_at, link.id.0));
         Ok(links)
+    }
+
+    /// Whether there is a link, which is not opened for that.
+    pub(super) fn has_links(&self) -> Result<bool, Error> {
+        Ok(!self.db.meta_under(PREFIX)?.is_empty())
     }
 
     /// One link, if it is known.

@@ -39,6 +39,7 @@ pub use self::check::{Checkup, Finding};
 pub use self::error::Error;
 use self::error::database;
 use self::file::{Db, META_ATTEMPTS, META_WRAP, Tables};
+pub use self::forgotten::Awaited;
 pub use self::links::{Link, LinkingKeys, MAX_LINKS};
 #[cfg(fuzzing)]
 pub use self::pin::fuzz_pin_state;

@@ -255,6 +255,10 @@ async fn tell_listening(reporter: Reporter, service: &Service) {
                 let words = "Computers that this phone remembers can ring it now.";
                 reporter.step("listening", words, json!({}));
             }
+            Listening::ForForgotten => {
+                let words = "No computer can ring this phone; those that it has forgotten are told so when they try.";
+                reporter.step("listening-for-forgotten", words, json!({}));
+            }
             Listening::Failing(why) => {
                 let words = format!(
                     "Computers that this phone remembers cannot ring it now: {why}. It is tried again."

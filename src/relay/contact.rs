@@ -7,11 +7,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::{SinkExt, StreamExt};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::error::Error as WsError;
 
@@ -27,6 +25,7 @@ use super::socket::Socket;
 use super::status::Status;
 use super::stop::Stop;
 use super::tunnel::{Hosting, switch};
+use super::websocket::WebSocket;
 use crate::hybrid::linking::ClientPayload;
 use crate::hybrid::listen::{Answer, MAX_MESSAGE, Ring, Verdict};
 use crate::hybrid::tunnel::{ContactId, RoutingId, SIGNAL_CONNECTION_HEADER, TunnelId};
@@ -99,7 +98,7 @@ pub(super) async fn listen(
 }
 
 /// Has the phone prove that the contact id is its own.
-async fn prove(socket: &mut WebSocketStream<Socket>, contact: &ContactId) -> Result<(), Cause> {
+async fn prove(socket: &mut WebSocket<Socket>, contact: &ContactId) -> Result<(), Cause> {
     let challenge = random::challenge();
     let message = Message::Binary(challenge.message().to_vec().into());
     socket.send(message).await.map_err(|error| Cause::of_error(&error))?;
@@ -114,7 +113,7 @@ async fn prove(socket: &mut WebSocketStream<Socket>, contact: &ContactId) -> Res
 /// Passes rings on to the phone, and its answers back.
 async fn attend(
     shared: &Arc<Shared>,
-    socket: &mut WebSocketStream<Socket>,
+    socket: &mut WebSocket<Socket>,
     contact: ContactId,
     mut stop: Stop,
 ) -> Cause {

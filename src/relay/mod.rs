@@ -76,6 +76,7 @@ mod tls;
 mod tunnel;
 mod validity;
 mod visitors;
+mod websocket;
 
 use std::future::Future;
 use std::net::SocketAddr;

@@ -1,50 +1,34 @@
 //! After the upgrade: whole binary messages from one socket to the other, both ways, until
 //! something ends it.
 //!
-//! Depends on the WebSocket crate. Generic over the byte stream, so that tests can count what it
+//! Depends on the WebSocket crate and siblings. Generic over the byte stream, so that tests can count what it
 //! holds.
 
-use std::pin::{Pin, pin};
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
+use std::vec;
 
-use futures_util::stream::{SplitSink, SplitStream};
-use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, sleep_until, timeout};
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::Error as WsError;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 
 use super::cause::Cause;
 use super::stop::Stop;
+use super::websocket::WebSocket;
 
 /// How long a closed socket may take to read its goodbye.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// How much a closed socket may still send meanwhile.
 const FAREWELL_LEN: u64 = 8 << 20;
-/// What an idle socket costs, and how much one read takes: a message of 1 KiB with its head. Most have
-/// some hundred bytes; longer ones take more reads.
-const READ_BUFFER_LEN: usize = 1024 + 128;
 
 /// Anything that carries bytes both ways.
 pub(super) trait Bytestream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Bytestream for S {}
-
-/// Takes over a socket after its upgrade; `rest` is what came with the head.
-pub(super) async fn accept<S: Bytestream>(
-    socket: S,
-    rest: Vec<u8>,
-    max_message_len: usize,
-) -> WebSocketStream<S> {
-    let config = WebSocketConfig::default()
-        .read_buffer_size(READ_BUFFER_LEN)
-        .write_buffer_size(0)
-        .max_message_size(Some(max_message_len))
-        .max_frame_size(Some(max_message_len));
-    WebSocketStream::from_partially_read(socket, rest, Role::Server, Some(config)).await
-}
 
 /// What one direction may carry, and has carried.
 #[derive(Debug, Clone, Copy)]
@@ -79,7 +63,7 @@ pub(super) fn sift(
 
 /// One end of a tunnel: its socket, and what it may send.
 pub(super) struct End<S> {
-    pub(super) socket: WebSocketStream<S>,
+    pub(super) socket: WebSocket<S>,
     pub(super) meter: Meter,
 }
 
@@ -89,52 +73,29 @@ pub(super) struct End<S> {
 /// has been written. `early` goes to the client first. `held` is dropped when the tunnel has ended,
 /// before the goodbyes, which may take seconds. Returns the cause and, for the log only, the meters
 /// of authenticator and client.
+#[allow(
+    clippy::manual_async_fn,
+    reason = "an async function has what it is given twice; this is what a tunnel costs"
+)]
 pub(super) fn run<S: Bytestream, T: Bytestream>(
-    authenticator: End<S>,
-    client: End<T>,
+    mut authenticator: End<S>,
+    mut client: End<T>,
     early: Vec<Bytes>,
     held: impl Sized + Send,
     until: Instant,
     stop: Stop,
 ) -> impl Future<Output = (Cause, [Meter; 2])> + Send {
-    // Before the task of the tunnel, which then holds the halves and no socket that was moved on.
-    let mut meters = [authenticator.meter, client.meter];
-    let (mut to_authenticator, mut from_authenticator) = authenticator.socket.split();
-    let (mut to_client, mut from_client) = client.socket.split();
     async move {
-        let (side, cause) = {
-            let [up, down] = &mut meters;
-            let upward = pin!(pump(early, &mut from_authenticator, &mut to_client, up));
-            let downward = pin!(pump(Vec::new(), &mut from_client, &mut to_authenticator, down));
-            race(upward, downward, until, stop).await
-        };
+        let (side, cause) = race(&mut authenticator, &mut client, early, until, stop).await;
         drop(held);
-        let authenticator = (from_authenticator, to_authenticator);
-        part(authenticator, (from_client, to_client), side, cause).await;
+        let meters = [authenticator.meter, client.meter];
+        // In an allocation of their own: a tunnel has goodbyes once.
+        let goodbyes: Pin<Box<dyn Future<Output = ()> + Send>> = match side {
+            Side::Authenticator => Box::pin(close_both(authenticator.socket, client.socket, cause)),
+            Side::Client => Box::pin(close_both(client.socket, authenticator.socket, cause)),
+        };
+        goodbyes.await;
         (cause, meters)
-    }
-}
-
-type Halves<S> = (SplitStream<WebSocketStream<S>>, SplitSink<WebSocketStream<S>, Message>);
-
-/// Goodbyes on both sides, in an allocation of their own: a tunnel has them once.
-fn part<S: Bytestream, T: Bytestream>(
-    authenticator: Halves<S>,
-    client: Halves<T>,
-    side: Side,
-    cause: Cause,
-) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-    let authenticator = authenticator.0.reunite(authenticator.1);
-    let client = client.0.reunite(client.1);
-    match (authenticator, client, side) {
-        (Ok(authenticator), Ok(client), Side::Authenticator) => {
-            Box::pin(close_both(authenticator, client, cause))
-        }
-        (Ok(authenticator), Ok(client), Side::Client) => {
-            Box::pin(close_both(client, authenticator, cause))
-        }
-        // Halves of one socket always reunite.
-        _ => Box::pin(std::future::ready(())),
     }
 }
 
@@ -157,57 +118,91 @@ enum Halt {
 /// A destination that fails only stops its own direction: what its owner had sent before it left
 /// (a reply, a Shutdown, and then a reset connection) is still read and passed on, and the end of
 /// that stream then names the cause.
-async fn race(
-    mut upward: Pin<&mut impl Future<Output = Halt>>,
-    mut downward: Pin<&mut impl Future<Output = Halt>>,
+async fn race<S: Bytestream, T: Bytestream>(
+    authenticator: &mut End<S>,
+    client: &mut End<T>,
+    early: Vec<Bytes>,
     until: Instant,
     mut stop: Stop,
 ) -> (Side, Cause) {
-    let (mut up_runs, mut down_runs) = (true, true);
-    while up_runs || down_runs {
-        tokio::select! {
-            halt = &mut upward, if up_runs => match halt {
-                Halt::Source(cause) => return (Side::Authenticator, cause),
-                Halt::Sink => up_runs = false,
-            },
-            halt = &mut downward, if down_runs => match halt {
-                Halt::Source(cause) => return (Side::Client, cause),
-                Halt::Sink => down_runs = false,
-            },
-            () = sleep_until(until) => return (Side::Authenticator, Cause::Expired),
-            () = stop.requested() => return (Side::Authenticator, Cause::Stopping),
+    let (mut upward, mut downward) = (Some(Pump::new(early)), Some(Pump::new(Vec::new())));
+    let mut turns = [Side::Authenticator, Side::Client];
+    let both = poll_fn(|context| {
+        // One that always has more to read would use up what a task may do at a time.
+        turns.reverse();
+        for side in turns {
+            let halt = match (side, &mut upward, &mut downward) {
+                (Side::Authenticator, Some(up), _) => {
+                    up.poll(context, authenticator, &mut client.socket)
+                }
+                (Side::Client, _, Some(down)) => {
+                    down.poll(context, client, &mut authenticator.socket)
+                }
+                _ => Poll::Pending,
+            };
+            match (halt, side) {
+                (Poll::Pending, _) => {}
+                (Poll::Ready(Halt::Source(cause)), side) => return Poll::Ready((side, cause)),
+                (Poll::Ready(Halt::Sink), Side::Authenticator) => upward = None,
+                (Poll::Ready(Halt::Sink), Side::Client) => downward = None,
+            }
         }
+        match (&upward, &downward) {
+            (None, None) => Poll::Ready((Side::Authenticator, Cause::Dropped)),
+            _ => Poll::Pending,
+        }
+    });
+    tokio::select! {
+        end = both => end,
+        () = sleep_until(until) => (Side::Authenticator, Cause::Expired),
+        () = stop.requested() => (Side::Authenticator, Cause::Stopping),
     }
-    (Side::Authenticator, Cause::Dropped)
 }
 
-async fn pump<S: Bytestream, T: Bytestream>(
-    early: Vec<Bytes>,
-    from: &mut SplitStream<WebSocketStream<S>>,
-    to: &mut SplitSink<WebSocketStream<T>, Message>,
-    meter: &mut Meter,
-) -> Halt {
-    for message in early {
-        if to.send(Message::Binary(message)).await.is_err() {
-            return Halt::Sink;
-        }
+/// One direction.
+struct Pump {
+    /// What goes ahead of all that is still to be read.
+    early: vec::IntoIter<Bytes>,
+    /// What was read and is not the destination's yet.
+    message: Option<Message>,
+    /// The destination may still have something to send.
+    sends: bool,
+}
+
+impl Pump {
+    fn new(early: Vec<Bytes>) -> Self {
+        Self { early: early.into_iter(), message: None, sends: false }
     }
-    loop {
-        match sift(from.next().await, meter) {
-            Ok(Some(message)) => {
-                if to.send(Message::Binary(message)).await.is_err() {
-                    return Halt::Sink;
+
+    fn poll<S: Bytestream, T: Bytestream>(
+        &mut self,
+        context: &mut Context<'_>,
+        from: &mut End<S>,
+        to: &mut WebSocket<T>,
+    ) -> Poll<Halt> {
+        loop {
+            if self.sends {
+                if ready!(to.poll_send(context, &mut self.message)).is_err() {
+                    return Poll::Ready(Halt::Sink);
                 }
+                self.sends = false;
             }
-            Ok(None) => {}
-            Err(cause) => return Halt::Source(cause),
+            let next = match self.early.next() {
+                Some(message) => Some(message),
+                None => match sift(ready!(from.socket.poll_next(context)), &mut from.meter) {
+                    Ok(next) => next,
+                    Err(cause) => return Poll::Ready(Halt::Source(cause)),
+                },
+            };
+            self.sends = next.is_some();
+            self.message = next.map(Message::Binary);
         }
     }
 }
 
 async fn close_both<S: Bytestream, T: Bytestream>(
-    sender: WebSocketStream<S>,
-    peer: WebSocketStream<T>,
+    sender: WebSocket<S>,
+    peer: WebSocket<T>,
     cause: Cause,
 ) {
     tokio::join!(farewell(sender, cause.to_sender()), farewell(peer, Some(cause.to_peer())));
@@ -216,8 +211,8 @@ async fn close_both<S: Bytestream, T: Bytestream>(
 /// Closes the sockets of an authenticator that has ended and of the client that was on its way to it, which
 /// hears what the authenticator had said.
 pub(super) async fn hear_out<S: Bytestream, T: Bytestream>(
-    authenticator: WebSocketStream<S>,
-    mut client: WebSocketStream<T>,
+    authenticator: WebSocket<S>,
+    mut client: WebSocket<T>,
     early: Vec<Bytes>,
     cause: Cause,
 ) {
@@ -234,17 +229,17 @@ pub(super) async fn hear_out<S: Bytestream, T: Bytestream>(
 }
 
 /// Closes a socket that has no partner yet.
-pub(super) async fn close_one<S: Bytestream>(socket: WebSocketStream<S>, cause: Cause) {
+pub(super) async fn close_one<S: Bytestream>(socket: WebSocket<S>, cause: Cause) {
     farewell(socket, cause.to_sender()).await;
 }
 
 /// Closes the socket of a client whose authenticator has just gone.
-pub(super) async fn turn_away<S: Bytestream>(socket: WebSocketStream<S>) {
+pub(super) async fn turn_away<S: Bytestream>(socket: WebSocket<S>) {
     farewell(socket, Some(Cause::Dropped.to_peer())).await;
 }
 
 async fn farewell<S: Bytestream>(
-    mut socket: WebSocketStream<S>,
+    mut socket: WebSocket<S>,
     close: Option<(CloseCode, &'static str)>,
 ) {
     let goodbye = async {

@@ -5,10 +5,8 @@
 
 use std::sync::Arc;
 
-use futures_util::{SinkExt, StreamExt};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until, timeout};
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 
 use super::cause::Cause;
@@ -20,11 +18,12 @@ use super::pipe::{self, End, Meter};
 use super::socket::Socket;
 use super::status::Status;
 use super::stop::Stop;
+use super::websocket::WebSocket;
 use crate::hybrid::tunnel::{ROUTING_ID_HEADER, RoutingId, SIGNAL_CONNECTION_HEADER, TunnelId};
 
 /// A client that joins a waiting authenticator.
 pub(super) struct Guest {
-    socket: WebSocketStream<Socket>,
+    socket: WebSocket<Socket>,
     /// Its place in the count of its address, for as long as its socket lives; another node counts its own.
     visit: Option<Visit>,
 }
@@ -32,7 +31,7 @@ pub(super) struct Guest {
 #[cfg(feature = "cluster")]
 impl Guest {
     /// One that comes through another node.
-    pub(super) fn from_afar(socket: WebSocketStream<Socket>) -> Self {
+    pub(super) fn from_afar(socket: WebSocket<Socket>) -> Self {
         Self { socket, visit: None }
     }
 }
@@ -60,11 +59,11 @@ pub(super) async fn switch(
     upgrade: Upgrade,
     header: Option<Header<'_>>,
     message_len: usize,
-) -> Option<WebSocketStream<Socket>> {
+) -> Option<WebSocket<Socket>> {
     let response = upgrade.response(header);
     let sent = timeout(shared.limits.head_deadline, http::send(&mut socket, &response)).await;
     sent.ok()?.ok()?;
-    Some(pipe::accept(socket, upgrade.rest, message_len).await)
+    Some(WebSocket::accept(socket, upgrade.rest, message_len))
 }
 
 pub(super) async fn join(
@@ -240,7 +239,7 @@ fn carry(visit: Visit, waiting: Waiting, guest: Guest, lease: Lease, stop: Stop)
 
 /// An authenticator without a client.
 struct Waiting {
-    socket: WebSocketStream<Socket>,
+    socket: WebSocket<Socket>,
     /// What it has said so far.
     early: Vec<Bytes>,
     early_len: usize,

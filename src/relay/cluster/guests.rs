@@ -17,12 +17,12 @@ use super::words::{self, Join};
 use crate::hybrid::tunnel::{RoutingId, TunnelId};
 use crate::relay::connection::{Shared, Visit, refuse};
 use crate::relay::http::{self, Upgrade};
-use crate::relay::pipe;
 use crate::relay::random;
 use crate::relay::socket::Socket;
 use crate::relay::status::Status;
 use crate::relay::stop::Stop;
 use crate::relay::tunnel::Guest;
+use crate::relay::websocket::WebSocket;
 
 /// How much longer than a tunnel its link may live, for goodbyes.
 const SLACK: Duration = Duration::from_secs(30);
@@ -78,7 +78,7 @@ pub(super) async fn admit(shared: Arc<Shared>, client: Client, request: Message,
     };
     let place = found.ok().filter(|place| !place.is_closed());
     let (near, far) = duplex(CHUNK);
-    let far = pipe::accept(Socket::Linked(far), Vec::new(), shared.limits.message_len).await;
+    let far = WebSocket::accept(Socket::Linked(far), Vec::new(), shared.limits.message_len);
     let yes = place.is_some_and(|place| place.send(Guest::from_afar(far)).is_ok());
     // A node that hears no answer, or is gone, says nothing on the link either.
     let _ = client.publish(reply, words::admitted(yes).into()).await;

@@ -1,7 +1,10 @@
 //! Forwarding over in-memory sockets, on a clock that moves only when everything waits: a time-out
 //! that fires is proof that nothing can go on by itself.
 
+use futures_util::{SinkExt, StreamExt};
 use tokio::io::DuplexStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use super::*;
@@ -23,7 +26,7 @@ struct Tunnel {
 async fn end(meter: Meter) -> (Peer, End<DuplexStream>) {
     let (near, far) = tokio::io::duplex(SOCKET_LEN);
     let peer = WebSocketStream::from_raw_socket(near, Role::Client, None).await;
-    (peer, End { socket: accept(far, Vec::new(), LIMIT).await, meter })
+    (peer, End { socket: WebSocket::accept(far, Vec::new(), LIMIT), meter })
 }
 
 async fn tunnel_with(meter: Meter, early: Vec<Bytes>, life: Duration) -> Tunnel {
@@ -101,6 +104,27 @@ async fn a_blocked_direction_does_not_block_the_other() {
     for number in 0..50 {
         laptop.send(binary(&[number])).await.unwrap();
         assert_eq!(phone.next().await.unwrap().unwrap(), binary(&[number]));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_direction_that_never_rests_does_not_starve_the_other() {
+    let Tunnel { phone, laptop, pipe: _pipe, stopper: _stopper } = tunnel().await;
+    let (mut tells, mut hears) = phone.split();
+    let (mut answers, mut listens) = laptop.split();
+    let flood = async {
+        for told in 0.. {
+            tells.send(binary(b"more")).await.unwrap();
+            assert!(told < 10_000, "nothing of the answer");
+        }
+    };
+    let reading = async { while let Some(Ok(_)) = listens.next().await {} };
+    answers.send(binary(b"enough")).await.unwrap();
+    tokio::select! {
+        biased;
+        answer = hears.next() => assert_eq!(answer.unwrap().unwrap(), binary(b"enough")),
+        () = flood => panic!(),
+        () = reading => panic!(),
     }
 }
 

@@ -134,3 +134,74 @@ impl<S: AsyncWrite + Unpin> Write for Polled<'_, '_, S> {
         blocking(Pin::new(&mut *self.socket).poll_flush(self.context))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures_util::{SinkExt as _, StreamExt as _};
+    use tokio::io::DuplexStream;
+    use tokio::time::timeout;
+    use tokio_tungstenite::WebSocketStream;
+
+    use super::*;
+
+    /// With a socket between them that holds less than most messages.
+    async fn pair() -> (WebSocket<DuplexStream>, WebSocketStream<DuplexStream>) {
+        let (near, far) = tokio::io::duplex(16);
+        let peer = WebSocketStream::from_raw_socket(far, Role::Client, None).await;
+        (WebSocket::accept(near, Vec::new(), 1024), peer)
+    }
+
+    fn binary(byte: u8) -> Message {
+        Message::Binary(vec![byte; 100].into())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_given_up_half_way_goes_ahead_of_what_comes_next() {
+        let (mut socket, mut peer) = pair().await;
+        for byte in [1, 2] {
+            // On the paused clock the second passes only when nothing moves.
+            timeout(Duration::from_secs(1), socket.send(binary(byte))).await.unwrap_err();
+        }
+        let reading = async {
+            let mut heard = Vec::new();
+            while let Some(Ok(message)) = peer.next().await {
+                heard.push(message);
+            }
+            heard
+        };
+        let sending = async {
+            socket.send(binary(3)).await.unwrap();
+            drop(socket);
+        };
+        let (heard, ()) = tokio::join!(reading, sending);
+        assert_eq!(heard, [1, 2, 3].map(binary));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_an_error_there_is_nothing_more() {
+        let (mut socket, mut peer) = pair().await;
+        let long = Message::Binary(vec![0; 1025].into());
+        let (_, error) =
+            tokio::join!(timeout(Duration::from_secs(1), peer.send(long)), socket.next());
+        assert!(matches!(error, Some(Err(Error::Capacity(_)))));
+        assert!(socket.next().await.is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_ping_is_answered_by_who_reads_though_the_socket_is_full() {
+        let (mut socket, mut peer) = pair().await;
+        timeout(Duration::from_secs(1), socket.send(binary(1))).await.unwrap_err();
+        peer.send(Message::Ping(vec![7].into())).await.unwrap();
+        let reading = async {
+            assert_eq!(socket.next().await.unwrap().unwrap(), Message::Ping(vec![7].into()));
+            timeout(Duration::from_secs(1), socket.next()).await.unwrap_err();
+        };
+        let hearing = async {
+            assert_eq!(peer.next().await.unwrap().unwrap(), binary(1));
+            assert_eq!(peer.next().await.unwrap().unwrap(), Message::Pong(vec![7].into()));
+        };
+        timeout(Duration::from_secs(5), async { tokio::join!(reading, hearing) }).await.unwrap();
+    }
+}

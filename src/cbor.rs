@@ -7,6 +7,9 @@
 //!
 //! Specification: CTAP 2.2, section 8 (message encoding).
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
 use minicbor::data::Type;
 use minicbor::{Decoder, Encoder};
 
@@ -77,9 +80,9 @@ fn encode_into(value: &Value, out: &mut Vec<u8>) {
         }
         Value::Map(entries) => {
             token(out, |e| e.map(entries.len() as u64).map(drop));
-            let mut sorted: Vec<_> = entries.iter().map(|(k, v)| (encode(k), v)).collect();
-            sorted.sort_by(|(a, _), (b, _)| canonical_order(a, b));
-            for (key, value) in sorted {
+            let mut sorted: Vec<_> = entries.iter().map(|(k, v)| (Rank::of(k), v)).collect();
+            sorted.sort_by(|(a, _), (b, _)| a.cmp(b));
+            for (Rank { key, .. }, value) in sorted {
                 out.extend_from_slice(&key);
                 encode_into(value, out);
             }
@@ -107,11 +110,20 @@ fn token(
     let _infallible = write(&mut Encoder::new(out));
 }
 
-/// Major type first, then length of the encoding, then bytes: CTAP2's own order, in which the
-/// major type is the top of the first byte and so decides before the length does.
-fn canonical_order(a: &[u8], b: &[u8]) -> std::cmp::Ordering {
-    let major = |key: &[u8]| key.first().map(|first| first >> 5);
-    (major(a), a.len(), a).cmp(&(major(b), b.len(), b))
+/// The place of a key in its map. Major type first, then length of the encoding, then bytes: CTAP2's own order, in
+/// which the major type is the top of the first byte and so decides before the length does.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    major: Option<u8>,
+    len: usize,
+    key: Vec<u8>,
+}
+
+impl Rank {
+    fn of(key: &Value) -> Self {
+        let key = encode(key);
+        Self { major: key.first().map(|first| first >> 5), len: key.len(), key }
+    }
 }
 
 /// Decodes exactly one item in CTAP2 canonical form that fills `bytes`.
@@ -124,7 +136,8 @@ pub fn decode(bytes: &[u8]) -> Result<Value, Error> {
     if encode(&value) == bytes { Ok(value) } else { Err(Error::NotCanonical) }
 }
 
-/// Decodes exactly one item that fills `bytes`, in any map order and integer width.
+/// Decodes exactly one item that fills `bytes`, in any map order and integer width; the maps that it gives are in
+/// canonical order.
 ///
 /// For what deployed phones and laptops send: some of them are not canonical, and refusing them
 /// helps nobody. Duplicate keys, indefinite lengths, tags and floats are refused all the same.
@@ -182,16 +195,15 @@ fn array(d: &mut Decoder<'_>, depth: usize) -> Result<Value, Error> {
 fn map(d: &mut Decoder<'_>, depth: usize) -> Result<Value, Error> {
     let depth = depth.checked_sub(1).ok_or(Error::TooDeep)?;
     let len = d.map().map_err(|_| Error::Malformed)?.ok_or(Error::Unsupported)?;
-    let mut entries: Vec<(Value, Value)> = Vec::new();
-    let mut keys = std::collections::BTreeSet::new();
+    let mut entries = BTreeMap::new();
     for _ in 0..len {
         let key = item(d, depth)?;
-        if !keys.insert(encode(&key)) {
+        let Entry::Vacant(place) = entries.entry(Rank::of(&key)) else {
             return Err(Error::DuplicateKey);
-        }
-        entries.push((key, item(d, depth)?));
+        };
+        place.insert((key, item(d, depth)?));
     }
-    Ok(Value::Map(entries))
+    Ok(Value::Map(entries.into_values().collect()))
 }
 
 #[cfg(test)]

@@ -185,6 +185,12 @@ fn an_order_of_its_own() {
     // What goes on to the phone is canonical.
     assert_ne!(request.encode()[1..], bytes);
     assert_eq!(GetAssertionRequest::decode(&request.encode()[1..]), Ok(request));
+    // So are extensions, and what is within them, to whoever compares.
+    let within = [&[0xa2, 2, 0xf6, 1, 0xf6, 0x62][..], b"ue", &[0xf5]].concat();
+    let head_of_extensions = [&head[..head.len() - 1], &[4, 0xa2, 0x62], b"uv"].concat();
+    let extended = GetAssertionRequest::decode(&[head_of_extensions, within].concat()).unwrap();
+    assert_eq!(extended.extensions.len(), 2);
+    assert_eq!(GetAssertionRequest::decode(&extended.encode()[1..]), Ok(extended));
     let twice = [&[0xa2, 0x62][..], b"uv", &[0xf5, 0x62], b"uv", &[0xf5]].concat();
     let decoded = GetAssertionRequest::decode(&[head, twice].concat());
     assert_eq!(decoded, Err(Status::INVALID_CBOR));

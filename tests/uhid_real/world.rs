@@ -24,6 +24,8 @@ pub(crate) const PIN: &str = "314159";
 
 /// How long an owner thinks who takes their time.
 pub(crate) const THOUGHT: Duration = Duration::from_secs(20);
+/// After this a phone that was rung in vain hears of rings again (`service/ringing.rs`).
+pub(crate) const RINGS_REST: Duration = Duration::from_secs(30);
 
 /// Whether `tests/run --full` was asked for.
 pub(crate) fn is_full() -> bool {

@@ -34,15 +34,19 @@ fn is_there(pattern: &str) -> bool {
     pgrep.args(["-f", pattern]).stdout(Stdio::null()).status().unwrap().success()
 }
 
+/// Whether it comes to be, in time.
+fn soon(is_so: impl Fn() -> bool) -> bool {
+    (0..PATIENCE.as_millis() / 20).any(|_| {
+        is_so() || {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            false
+        }
+    })
+}
+
 /// Waits until no process of this command line is left.
 fn gone(pattern: &str) {
-    for _ in 0..PATIENCE.as_millis() / 20 {
-        if !is_there(pattern) {
-            return;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
-    panic!("{pattern} is still there");
+    assert!(soon(|| !is_there(pattern)), "{pattern} is still there");
 }
 
 /// The folder of the bus, from its address.
@@ -118,13 +122,7 @@ fn the_report_is_there_before_the_end() {
         assert!(pkill.status().unwrap().success());
     };
     keeper("STOP");
-    for _ in 0..PATIENCE.as_millis() / 20 {
-        if junit.exists() {
-            break;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
-    let (written, before) = (junit.exists(), bus.exists());
+    let (written, before) = (soon(|| junit.exists()), bus.exists());
     keeper("CONT");
     let ended = program.end();
     assert!(written && before && ended.status.success(), "{ended:#?}");
